@@ -94,25 +94,23 @@ function layOut(settings: TagMemorySettings): TagMemoryLayout {
   };
 }
 
+function memoryRefused(layout: TagMemoryLayout, reason: string, cause?: unknown): LabError {
+  return new LabError(
+    "tags.memory",
+    `tag memory of ${Math.ceil(layout.bytes / 2 ** 20)} MiB cannot be had: ${reason}; ask for fewer slots or less scratch`,
+    { details: { bytes: layout.bytes, slots: layout.slots }, cause },
+  );
+}
+
 function reserve(layout: TagMemoryLayout): WebAssembly.Memory {
-  const mebibytes = Math.ceil(layout.bytes / 2 ** 20);
-  const details = { bytes: layout.bytes, slots: layout.slots };
   if (layout.bytes > memoryBytesMax) {
-    throw new LabError(
-      "tags.memory",
-      `tag memory of ${mebibytes} MiB is more than the 4096 MiB a WebAssembly memory can have: ask for fewer slots or less scratch`,
-      { details },
-    );
+    throw memoryRefused(layout, "a WebAssembly memory ends at 4096 MiB");
   }
   const pages = layout.bytes / wasmPageBytes;
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (error) {
-    throw new LabError(
-      "tags.memory",
-      `the system gives no ${mebibytes} MiB of address space for tag memory: ask for fewer slots or less scratch, or raise the limit (ulimit -v)`,
-      { details, cause: error },
-    );
+    throw memoryRefused(layout, "the system gives no such address space (see ulimit -v)", error);
   }
 }
 
