@@ -1,0 +1,118 @@
+// S-Fifteen words and events to tags. A pattern of several inputs becomes one tag each, of equal time.
+
+/** Tags that one word can become. */
+const tagsPerWordMax: u32 = 4;
+const tdc1TimeMask: u32 = 0x7ffffff;
+
+// @ts-ignore
+@inline function storePattern(pattern: u32, time: i64, times: usize, channels: usize): u32 {
+  let count: u32 = 0;
+  while (pattern) {
+    store<i64>(times + (<usize>count << 3), time);
+    store<u8>(channels + count, <u8>ctz(pattern));
+    pattern &= pattern - 1;
+    count++;
+  }
+  return count;
+}
+
+// TDC1 words, S-Fifteen "Timestamp_TDC1" documentation and qcrypto readevents4a.c:
+//   31-5  time, 2 ns, rolls over every 2^27        4  dummy, no photon        3-0  inputs
+//
+// State, 24 bytes:
+//    0 i64  ticks of all rollovers so far (a tick is 2 ns)
+//    8 u32  time field of the previous word
+//   12 u32  1 once there is a previous word
+//   16 u32  words consumed by the last call
+//   20 u32  dummies so far
+
+/**
+ * Decodes TDC1 words into the two columns and gives the number of tags. A time below its predecessor's
+ * is a rollover, on dummies too. Stops early when fewer than 4 tags a word might fit.
+ */
+export function decodeTdc1Words(state: usize, words: usize, count: u32, times: usize, channels: usize, capacity: u32): u32 {
+  let ticks = load<i64>(state), previous = load<u32>(state, 8), dummies = load<u32>(state, 20);
+  if (count > 0 && !load<u32>(state, 12)) {
+    previous = load<u32>(words) >> 5;
+    store<u32>(state, 1, 12);
+  }
+  let tags: u32 = 0, consumed: u32 = 0;
+  for (; consumed < count && capacity - tags >= tagsPerWordMax; consumed++) {
+    let word = load<u32>(words + (<usize>consumed << 2));
+    let time = word >> 5;
+    ticks += <i64>(time < previous) << 27;
+    previous = time;
+    let isPhoton = 1 - ((word >> 4) & 1), pattern = word & 15;
+    dummies += 1 - isPhoton;
+    let timePs = (ticks + <i64>time) * 2000;
+    if ((pattern & (pattern - 1)) == 0) {
+      store<i64>(times + (<usize>tags << 3), timePs);
+      store<u8>(channels + tags, <u8>ctz(pattern));
+      tags += isPhoton & u32(pattern != 0);
+    } else if (isPhoton) {
+      tags += storePattern(pattern, timePs, times + (<usize>tags << 3), channels + tags);
+    }
+  }
+  store<i64>(state, ticks);
+  store<u32>(state, previous, 8);
+  store<u32>(state, consumed, 16);
+  store<u32>(state, dummies, 20);
+  return tags;
+}
+
+/**
+ * Gives the index of the first word whose step from its predecessor is longer than `stepTicksMax`, or
+ * `count`. Dummies come at least every 2^26 ticks, so a longer step, half of all steps once the
+ * words are shifted by two bytes, shows that the place in the byte stream was lost. `previous` is the
+ * time field before the first word, or 0xffffffff when there is none. More than `rolloversMax`
+ * rollovers show it as well.
+ */
+export function findTdc1Slip(words: usize, count: u32, previous: u32, stepTicksMax: u32, rolloversMax: u32): u32 {
+  if (count == 0) return 0;
+  let before = previous == 0xffffffff ? load<u32>(words) >> 5 : previous;
+  let rollovers: u32 = 0;
+  for (let index: u32 = 0; index < count; index++) {
+    let time = load<u32>(words + (<usize>index << 2)) >> 5;
+    rollovers += u32(time < before);
+    if (((time - before) & tdc1TimeMask) > stepTicksMax || rollovers > rolloversMax) return index;
+    before = time;
+  }
+  return count;
+}
+
+// Events of "a1" files, qcrypto readevents7.c and fpfind parse_timestamps.py:
+//   63-10  time, 1/256 ns, rolls over every 2^54       9-5  ignored      4  dummy      3-0  inputs
+//
+// State, 32 bytes:
+//    0 i64  ps of all rollovers so far
+//    8 u64  time field of the previous event
+//   16 u32  1 when the high word comes first ("legacy")
+//   20 u32  events consumed by the last call
+//   24 u32  dummies so far
+
+/**
+ * Decodes events into the two columns and gives the number of tags. One unit is 125/32 ps; times are
+ * rounded to the nearest picosecond, halves up. A time that falls by more than half the range is
+ * a rollover; by less, it is a tag out of order and stays so.
+ */
+export function decodeA1Events(state: usize, events: usize, count: u32, times: usize, channels: usize, capacity: u32): u32 {
+  let rolledPs = load<i64>(state), previous = load<u64>(state, 8), isLegacy = load<u32>(state, 16);
+  let dummies = load<u32>(state, 24);
+  let tags: u32 = 0, consumed: u32 = 0;
+  for (; consumed < count && capacity - tags >= tagsPerWordMax; consumed++) {
+    let event = load<u64>(events + (<usize>consumed << 3));
+    if (isLegacy) event = rotl<u64>(event, 32);
+    let time = event >> 10;
+    // 2^54 units of 125/32 ps are 125 * 2^49 ps.
+    if (time < previous && previous - time > (<u64>1 << 53)) rolledPs += <i64>125 << 49;
+    previous = time;
+    if ((event >> 4) & 1) { dummies++; continue; }
+    let timePs = rolledPs + <i64>((time * 125 + 16) >> 5);
+    tags += storePattern(<u32>event & 15, timePs, times + (<usize>tags << 3), channels + tags);
+  }
+  store<i64>(state, rolledPs);
+  store<u64>(state, previous, 8);
+  store<u32>(state, consumed, 20);
+  store<u32>(state, dummies, 24);
+  return tags;
+}
