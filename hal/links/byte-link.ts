@@ -14,3 +14,10 @@ export interface ByteLink {
   /** Idempotent. */
   close(): Promise<void>;
 }
+
+/** A link whose reader can hold it back: what is not read stays in the kernel, then in the instrument. */
+export interface PausableLink extends ByteLink {
+  /** Stops reading. An unplug is noticed only after `resume`. */
+  pause(): void;
+  resume(): void;
+}
