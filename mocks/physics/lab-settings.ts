@@ -62,7 +62,7 @@ const continuousSource = z.strictObject({
   coherenceTimePs: z
     .number()
     .min(0.001)
-    .max(1e9)
+    .max(1e6)
     .default(1)
     .describe(
       "Coherence time of one photon (integral of |g1|^2): thermal pairs bunch within it. No effect on Poisson light.",
