@@ -63,6 +63,14 @@ function setT2State(ticks: bigint, resolutionPs: bigint, wrapTicks: bigint, vers
   for (let at = 28; at < 40; at += 4) view.setUint32(state + at, 0, true);
 }
 
+/** The channels that a HydraHarp record, no overflow, stands for. */
+function channelsOfRecord(word: number): number[] {
+  const channel = (word >>> 25) & 63;
+  if (word >>> 31 === 0) return [channel];
+  if (channel === 0) return [64];
+  return channel < 16 ? bitsOf(channel).map((bit) => 65 + bit) : [];
+}
+
 function hydraHarpReference(words: number[], ticks: bigint, resolutionPs: bigint, version: 1 | 2) {
   const wrapTicks = version === 1 ? 33_552_000n : 33_554_432n;
   const tags: Tags = { times: [], channels: [] };
@@ -74,10 +82,9 @@ function hydraHarpReference(words: number[], ticks: bigint, resolutionPs: bigint
   for (const word of words) {
     const time = BigInt(word & 0x1ffffff);
     const channel = (word >>> 25) & 63;
-    if (word >>> 31 === 0) push(time, channel);
-    else if (channel === 63) wrapped += wrapTicks * (version === 2 && time > 0n ? time : 1n);
-    else if (channel === 0) push(time, 64);
-    else for (const bit of channel < 16 ? bitsOf(channel) : []) push(time, 65 + bit);
+    if (word >>> 31 === 1 && channel === 63) {
+      wrapped += wrapTicks * (version === 2 && time > 0n ? time : 1n);
+    } else for (const out of channelsOfRecord(word)) push(time, out);
   }
   return tags;
 }
@@ -144,19 +151,23 @@ describe("decoding PicoQuant T2", () => {
   });
 });
 
+function writeTdc1Words(random: RandomSource): Tags {
+  const expected: Tags = { times: [], channels: [] };
+  let tick = 0n;
+  for (let index = 0; index < count; index++) {
+    const isDummy = random.uniform() < 0.1;
+    const pattern = drawPattern(random);
+    tick += BigInt(random.below(random.uniform() < 0.05 ? 2 ** 26 : 50));
+    const word = Number(tick % 2n ** 27n) * 32 + (isDummy ? 16 : 0) + pattern;
+    view.setUint32(records + 4 * index, word, true);
+    if (!isDummy) expectPattern(expected, tick * 2000n, pattern);
+  }
+  return expected;
+}
+
 describe("decoding TDC1 words", () => {
   it("equals the reference over rollovers, dummies and patterns", () => {
-    const random = testRandom(6);
-    const expected: Tags = { times: [], channels: [] };
-    let tick = 0n;
-    for (let index = 0; index < count; index++) {
-      const isDummy = random.uniform() < 0.1;
-      const pattern = drawPattern(random);
-      tick += BigInt(random.below(random.uniform() < 0.05 ? 2 ** 26 : 50));
-      const word = Number(tick % 2n ** 27n) * 32 + (isDummy ? 16 : 0) + pattern;
-      view.setUint32(records + 4 * index, word, true);
-      if (!isDummy) expectPattern(expected, tick * 2000n, pattern);
-    }
+    const expected = writeTdc1Words(testRandom(6));
     for (const seed of [4, 5]) {
       for (let at = 0; at < 24; at += 4) view.setUint32(state + at, 0, true);
       expect(decodeInStretches(kernels.decodeTdc1Words, 4, 16, seed)).toEqual(expected);
