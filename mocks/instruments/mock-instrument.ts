@@ -2,6 +2,22 @@ import type { Clock } from "../../hal/clock.ts";
 import type { InstrumentSettings } from "../physics/lab-settings.ts";
 import type { MockPort } from "../ports/mock-port.ts";
 
+/** What happened inside a mock instrument, by name of the count; which there are depends on the model. */
+export interface InstrumentCounters {
+  /** TDC1: clicks that fell into an acquisition. */
+  readonly clicksTaken?: number;
+  /** TDC1: clicks whose word found the FIFO full. */
+  readonly clicksLost?: number;
+  /** TDC1: words lost, dummies included. */
+  readonly wordsLost?: number;
+  /** TDC1: words waiting in the FIFO. */
+  readonly wordsHeld?: number;
+  /** TDC1: lab time reached, in whole milliseconds. */
+  readonly labTimeMs?: number;
+  /** SPDC: pump current in mA, 0 when dark. */
+  readonly pumpCurrentMa?: number;
+}
+
 /** What can be done to a mock instrument by a test that plays the unlucky laboratory. */
 export type InstrumentFault =
   /** The cable is pulled. */
@@ -27,7 +43,7 @@ export interface InstrumentSite {
 /** A running mock instrument. */
 export interface MockInstrument {
   /** What happened inside: clicks taken, tags lost. For tests alone; a host sees only what the port says. */
-  counters(): Readonly<Record<string, number>>;
+  counters(): InstrumentCounters;
   /** Makes a fault happen. Faults that this kind of instrument does not have are ignored. */
   inflict(fault: InstrumentFault): void;
   /** Stops it and lets its port and its connection to the lab go. Idempotent. */
