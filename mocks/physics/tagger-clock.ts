@@ -1,8 +1,8 @@
 /**
  * The oscillator of a mock instrument: what its time stamps show for true times, in exact integers:
- * floor((t (1 + drift) + offset) / tick). A counter of 1 ps resolves a jitter of 60 ps; one of 2 ns does not: the stamp is uniform in its tick
- * (standard deviation tick / sqrt 12 = 577 ps), so jitter of one detector below about 200 ps changes the spread of stamp differences by less than
- * 1 % (2 * 577^2 against 2 * 85^2 ps^2), and only a fraction near a tick's edge reveals it.
+ * floor((t (1 + drift) + offset) / tick). A tick of 1 ps resolves a jitter of 60 ps. A tick of 2 ns does not: the stamp is uniform in its
+ * tick, so the difference of two stamps of unrelated phase has variance tick^2 / 6 + jitter (Sheppard), 816 ps rms for the ticks alone, to
+ * which two detectors of 60 ps FWHM add 0.1 %, and even two of 200 ps only 1 %.
  */
 import { instantiateKernels } from "../../hal/tags/kernel-module.ts";
 import type { InstrumentClockSettings } from "./lab-settings.ts";
