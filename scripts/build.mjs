@@ -20,8 +20,9 @@ const kernelModules = [
 ];
 /** Files that go to dist/ as they are. */
 const assets = [
-  ["web/index.html", "dist/web/index.html"],
-  ["web/style.css", "dist/web/style.css"],
+  ...["index.html", "icon.svg", "style.css", "cards.css", "details.css", "far-view.css"].map(
+    (name) => [`web/${name}`, `dist/web/${name}`],
+  ),
   ["node_modules/uplot/dist/uPlot.esm.js", "dist/web/uplot.js"],
   ["node_modules/uplot/dist/uPlot.min.css", "dist/web/uplot.css"],
 ];
