@@ -95,7 +95,7 @@ export async function startInstruments(options: InstrumentHostOptions): Promise<
 class InstrumentChild implements HostedInstrument {
   readonly name: string;
   readonly ready: Promise<void>;
-  readonly #process: ChildProcess;
+  readonly #child: ChildProcess;
   readonly #clock: Clock;
   readonly #linkPath: string | null;
   readonly #ended: Promise<void>;
@@ -114,17 +114,17 @@ class InstrumentChild implements HostedInstrument {
     this.name = name;
     this.#clock = options.clock ?? systemClock;
     this.#linkPath = options.linkPaths?.[name] ?? null;
-    this.#process = fork(entryPointUrl("#mocks/instrument-process"), [], {
+    this.#child = fork(entryPointUrl("#mocks/instrument-process"), [], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       // Flags of the parent, such as an inspector's port or a loader, are not for its mocks.
       execArgv: [],
     });
-    this.#process.stderr?.on("data", (bytes: Buffer) => {
+    this.#child.stderr?.on("data", (bytes: Buffer) => {
       this.#lastWords = (this.#lastWords + bytes.toString()).slice(-lastWordsMax);
     });
     const served = this.#serve();
     this.#ended = new Promise((resolve) => {
-      this.#process.once("close", (exitCode, signal) => {
+      this.#child.once("close", (exitCode, signal) => {
         this.#removeLink();
         if (!this.#isClosing && this.#url !== "") {
           options.logger.error({ instrument: name, exitCode, signal }, "mock instrument ended");
@@ -150,7 +150,7 @@ class InstrumentChild implements HostedInstrument {
   }
 
   get pid(): number {
-    return this.#process.pid ?? 0;
+    return this.#child.pid ?? 0;
   }
 
   inflict(fault: InstrumentFault): void {
@@ -181,20 +181,20 @@ class InstrumentChild implements HostedInstrument {
     try {
       await withDeadline(this.#clock, this.#ended, stopTimeoutMs);
     } catch {
-      this.#process.kill("SIGKILL");
+      this.#child.kill("SIGKILL");
       await this.#ended;
     }
   }
 
   #tell(message: ToInstrument): void {
     // A mock that has just ended cannot be told; its end is reported by itself.
-    if (this.#process.connected) this.#process.send(message, () => undefined);
+    if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 
   /** Resolves when the mock says that it serves; rejects when it fails or ends before. */
   #serve(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#process.on("message", (message: FromInstrument) => {
+      this.#child.on("message", (message: FromInstrument) => {
         switch (message.type) {
           case "ready":
             this.#url = message.url;
@@ -208,8 +208,8 @@ class InstrumentChild implements HostedInstrument {
             break;
         }
       });
-      this.#process.once("error", (cause) => reject(this.#startFailed(cause.message, cause)));
-      this.#process.once("close", (exitCode, signal) =>
+      this.#child.once("error", (cause) => reject(this.#startFailed(cause.message, cause)));
+      this.#child.once("close", (exitCode, signal) =>
         reject(this.#startFailed(this.#crash(exitCode, signal).message)),
       );
     });

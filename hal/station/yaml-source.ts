@@ -49,8 +49,8 @@ export function parseYaml(text: string, file: string): YamlSource {
   const lineCounter = new LineCounter();
   const places = new Map<string, Place>();
   const problems: StationProblem[] = [];
-  const problemAtOffset = (offset: number, code: LabErrorCode, message: string): StationProblem => {
-    const { line, col } = lineCounter.linePos(offset);
+  const problemAtOffset = (at: number, code: LabErrorCode, message: string): StationProblem => {
+    const { line, col } = lineCounter.linePos(at);
     return { code, file, line: Math.max(1, line), column: Math.max(1, col), message };
   };
   const placeOf = (path: ValuePath): Place => {
@@ -63,8 +63,8 @@ export function parseYaml(text: string, file: string): YamlSource {
     }
     return { keyAt: 0, valueAt: 0 };
   };
-  const report = (offset: number, code: LabErrorCode, message: string): void => {
-    problems.push(problemAtOffset(offset, code, message));
+  const report = (at: number, code: LabErrorCode, message: string): void => {
+    problems.push(problemAtOffset(at, code, message));
   };
   return {
     value: readText(text, lineCounter, places, report),
@@ -75,7 +75,7 @@ export function parseYaml(text: string, file: string): YamlSource {
   };
 }
 
-type Report = (offset: number, code: LabErrorCode, message: string) => void;
+type Report = (at: number, code: LabErrorCode, message: string) => void;
 
 function readText(
   text: string,

@@ -34,7 +34,7 @@ interface PtyCalls {
   posixOpenpt(flags: number): number;
   grantpt(fd: number): number;
   unlockpt(fd: number): number;
-  ptsname(fd: number, path: Uint8Array, length: number): number;
+  ptsname(fd: number, path: Uint8Array, bytesMax: number): number;
   fcntl(fd: number, command: number, type: "int", argument: number): number;
   tcgetattr(fd: number, termios: Uint8Array): number;
   tcsetattr(fd: number, actions: number, termios: Uint8Array): number;
