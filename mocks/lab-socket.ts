@@ -41,7 +41,7 @@ const clicksHeaderBytes = 24;
 const payloadBytesMax = 2 ** 24;
 
 const helloSchema = z.object({ instrument: z.string().min(1).max(256) });
-const labSchema = z.object({ labEpochUtcPs: z.string().regex(/^-?\d{1,19}$/) });
+const labSchema = z.object({ labEpochUtcPs: z.string().regex(/^-?\d{1,24}$/) });
 const controlSchema = z.object({ pumpCurrentMa: z.number().min(0) });
 
 /** Encodes one frame. */

@@ -96,15 +96,15 @@ export class BlockWriter {
   }
 
   /**
-   * Gives room for tags in the open block, opening one when needed. Null when the open block is full
-   * and must be published first, or when a writer that waits has no free slot.
+   * Gives room for at least `roomMin` tags in the open block, opening one when needed. Null when the open
+   * block has not that much left and must be published first, or when a writer that waits has no free slot.
    */
-  begin(): BlockRoom | null {
+  begin(roomMin = 1): BlockRoom | null {
     if (this.#open === null) this.#openSlot();
     if (this.#open === null && !this.#isSpilling) return null;
-    if (this.#isSpilling && this.#count === this.#tagsPerBlock) this.#count = 0;
+    if (this.#isSpilling && this.#tagsPerBlock - this.#count < roomMin) this.#count = 0;
     const capacity = this.#tagsPerBlock - this.#count;
-    if (capacity === 0) return null;
+    if (capacity < roomMin) return null;
     const slot = this.#open?.slot ?? this.#spillSlot;
     return {
       timesAddress: this.#memory.timesAddress(slot) + 8 * this.#count,
