@@ -9,7 +9,7 @@ import type { FromInstrument, ToInstrument } from "./instrument-messages.ts";
 import type { MockInstrument } from "./instruments/mock-instrument.ts";
 import { modelOpener } from "./instruments/models.ts";
 import type { MockPort } from "./ports/mock-port.ts";
-import { openPty } from "./ports/pty.ts";
+import { hasPty, openPty } from "./ports/pty.ts";
 import { openTcpPort } from "./ports/tcp.ts";
 
 let port: MockPort | null = null;
@@ -24,7 +24,9 @@ async function start(message: ToInstrument & { readonly type: "start" }): Promis
   try {
     const open = modelOpener(settings.model);
     port =
-      settings.at === "tcp" ? await openTcpPort() : openPty(linkPath === null ? {} : { linkPath });
+      settings.at === "tcp" || !hasPty()
+        ? await openTcpPort()
+        : openPty(linkPath === null ? {} : { linkPath });
     instrument = await open({ name, settings, port, labSocketPath, clock: systemClock });
     tell({ type: "ready", url: port.url });
   } catch (error) {

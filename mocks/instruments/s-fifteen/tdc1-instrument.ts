@@ -1,11 +1,10 @@
 import { psPerMs, psPerS, roundMsToPs } from "../../../hal/units.ts";
-import { connectLab, type LabClicks, type LabConnection } from "../../lab-socket.ts";
+import { connectLab, type LabConnection } from "../../lab-socket.ts";
 import { createTaggerClock } from "../../physics/tagger-clock.ts";
 import { type InstrumentSite, type MockInstrument, pump, repeat } from "../mock-instrument.ts";
+import { PacedIntake } from "../paced-intake.ts";
 import { Tdc1 } from "./tdc1.ts";
 
-/** Clicks between two looks at the port, so that a long frame drains while it is taken. */
-const clicksPerStepMax = 4096;
 /** How often time moves on when no lab tells it. */
 const darkPeriodMs = 5;
 
@@ -24,8 +23,6 @@ export async function openTdc1Instrument(site: InstrumentSite): Promise<MockInst
     ticksPerSecond: Number(psPerS) / settings.clock.tickPs,
     startTick: Number(taggerClock.tickAt(0n)),
   });
-  const exactTicks = new BigInt64Array(clicksPerStepMax);
-  const ticks = new Float64Array(clicksPerStepMax);
   let labPs = 0n;
   let labMs = clock.monotonicMs();
   let isDark = true;
@@ -37,26 +34,20 @@ export async function openTdc1Instrument(site: InstrumentSite): Promise<MockInst
     tdc1.advance(Number(taggerClock.tickAt(toPs)));
     pump(port, tdc1);
   };
-  const take = (clicks: LabClicks): void => {
-    const { timesPs, inputs } = clicks;
-    for (let at = 0; at < timesPs.length; at += clicksPerStepMax) {
-      const count = Math.min(clicksPerStepMax, timesPs.length - at);
-      taggerClock.ticksAt(timesPs.subarray(at, at + count), exactTicks);
-      for (let index = 0; index < count; index++) ticks[index] = Number(exactTicks[index]);
-      tdc1.addClicks(ticks, inputs.subarray(at, at + count), count);
-      tdc1.advance(ticks[count - 1] ?? 0);
-      pump(port, tdc1);
-    }
-    reach(clicks.toPs);
-  };
+  const intake = new PacedIntake(clock, ({ timesPs, inputs, toPs }) => {
+    const ticks = Float64Array.from(taggerClock.ticksAt(timesPs), Number);
+    tdc1.addClicks(ticks, inputs, ticks.length);
+    reach(toPs);
+    return tdc1.peek().length > 0;
+  });
   const passDarkTime = (): void => {
-    if (isDark) reach(labPs + roundMsToPs(clock.monotonicMs() - labMs));
+    if (isDark && intake.isIdle) reach(labPs + roundMsToPs(clock.monotonicMs() - labMs));
   };
 
   if (site.labSocketPath !== null) {
     isDark = false;
     lab = await connectLab(site.labSocketPath, site.name, {
-      clicks: take,
+      clicks: (clicks) => intake.push(clicks),
       closed: () => {
         isDark = true;
       },
@@ -67,7 +58,12 @@ export async function openTdc1Instrument(site: InstrumentSite): Promise<MockInst
     tdc1.receive(bytes);
     pump(port, tdc1);
   });
-  listening.add(port.writable$.subscribe(() => pump(port, tdc1)));
+  listening.add(
+    port.writable$.subscribe(() => {
+      pump(port, tdc1);
+      intake.resume();
+    }),
+  );
 
   return {
     counters: () => ({ ...tdc1.counters, labTimeMs: Number(labPs / psPerMs) }),
@@ -79,6 +75,7 @@ export async function openTdc1Instrument(site: InstrumentSite): Promise<MockInst
     },
     close: () => {
       timer[Symbol.dispose]();
+      intake.close();
       listening.unsubscribe();
       lab?.close();
       port.close();
