@@ -99,11 +99,15 @@ class Spdc implements PairSource {
 
   /** Makes the board dark, whatever it was doing, and has it hold the station's limit itself. */
   async prepare(): Promise<void> {
-    this.#rails = Number(await this.#board.ask(railsQuery));
+    const { ask } = this.#board;
+    const { port } = this.#context;
+    // A crashed host may have left it on: from here on the port host can switch it off, ramped once the current is known.
+    await port.setSafeState(safeSteps(0, null));
+    this.#rails = Number(await ask(railsQuery));
+    await port.setSafeState(safeSteps(Number(await ask(currentQuery)), this.#rails));
     await this.#darken();
-    await this.#board
-      .ask(setAndReadLimit(this.#limitMa))
-      .then((reply) => this.#requireCurrent("limit", Number(reply), this.#limitMa));
+    const limitMa = Number(await ask(setAndReadLimit(this.#limitMa)));
+    this.#requireCurrent("limit", limitMa, this.#limitMa);
     this.#board.state.set("ready");
   }
 

@@ -69,9 +69,11 @@ export function rampMa(fromMa: number, toMa: number): readonly number[] {
 
 /**
  * Gives what makes the board dark from at most `fromMa`, paced: the ramp, then switch and laser rail off,
- * heater and peltier left as `rails` says. The ramp never goes up as long as `fromMa` is the present current.
+ * heater and peltier left as `rails` says; null leaves all rails alone. The ramp never goes up as long as `fromMa`
+ * is the present current.
  */
-export function safeSteps(fromMa: number, rails: number): readonly SafeStep[] {
+export function safeSteps(fromMa: number, rails: number | null): readonly SafeStep[] {
+  const railsOff = rails === null ? [] : [`POWER ${rails & thermalRail}`];
   const step = (text: string, delayMs: number): SafeStep => ({
     bytes: Buffer.from(text, "latin1"),
     delayMs,
@@ -81,6 +83,6 @@ export function safeSteps(fromMa: number, rails: number): readonly SafeStep[] {
     ...rampMa(fromMa, 0).map((currentMa) =>
       step(encodeCommands(currentText(currentMa)), rampStepMs),
     ),
-    step(encodeCommands(currentText(0), "OFF", `POWER ${rails & thermalRail}`), 0),
+    step(encodeCommands(currentText(0), "OFF", ...railsOff), 0),
   ];
 }

@@ -48,6 +48,7 @@ describe("a TDC1 on the bench", () => {
       tagger: { model: "s-fifteen/tdc1", serialNumber: "TDC1-0042" },
       small: { model: "s-fifteen/tdc1", fifoTags: 256, tagsPerSecondMax: 20_000 },
       source: { model: "s-fifteen/spdc" },
+      remote: { model: "s-fifteen/tdc1", at: "tcp" },
     });
   });
   afterAll(() => bench.close());
@@ -69,6 +70,16 @@ describe("a TDC1 on the bench", () => {
     expect(tags).toBe((after.clicksTaken ?? 0) - (before.clicksTaken ?? 0));
     expect(Number(coveredPs) / 1e12).toBeGreaterThan(0.35);
     await tagger.close();
+  });
+
+  test("tags alike over TCP", async () => {
+    const tagger = await openTagger("remote");
+    const heard = listen(await tagger.startTagging(), 4);
+    await sleep(systemClock, 100);
+    await tagger.close();
+    const { tags, faults, end } = await heard;
+    expect({ faults, end }).toEqual({ faults: [], end: "complete" });
+    expect(tags).toBeGreaterThan(0);
   });
 
   test("covers the dark only as far as the instrument told", async () => {

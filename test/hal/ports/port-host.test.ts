@@ -85,6 +85,7 @@ describe.skipIf(!hasPty())("the port host", () => {
     expect(Buffer.from(await answer).toString()).toBe("SPDCSDR\r\n");
     await link.close();
     expect(await withDeadline(systemClock, port.closed, 2_000)).toBeUndefined();
+    await pty.hears(safeText);
     expect(pty.heard()).toBe(`*IDN?;${safeText}`);
   });
 
