@@ -7,8 +7,13 @@
  * fixed by the settings, that the observed rate does not exceed; every member gets an equal share of the
  * secrecy error (union bound). The leakage is not known beforehand either; its value is public, and the
  * n + 1 possible values share eps_pa: for leakage r, l = n (1 - h(delta + nu)) - r - t + 2 log2(2 eps_pa / (n + 1)).
- * Both are sound because what is published with a key is a classical label: projecting on a label
- * contracts the trace distance, so the errors of the labels add up to at most the whole.
+ * Both are sound because what is published with a key is a classical label: projecting on a label contracts the
+ * trace distance, so the errors of the labels add up to at most the whole.
+ *
+ * Leakage counts Alice's parities. What Bob asks next depends, beyond them and public seeds, only on which bits were
+ * wrong; that pattern is taken to be public, which costs nothing for outcomes of qubits, because ZZ, which it
+ * reveals, commutes with XX, whose error rate the sample bounds (Tupkary and Lütkenhaus, arXiv:2307.00576,
+ * who found proofs wrong that overlook this).
  */
 
 /** Gives the binary entropy in bits; 0 outside (0, 1). */

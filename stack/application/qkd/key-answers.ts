@@ -10,7 +10,6 @@ import {
   hashLength,
   type KeyContext,
   keyEvent,
-  keyIdOf,
   reconciledEvent,
 } from "./key-block.ts";
 import type { BlockId, KeyEvent } from "./key-events.ts";
@@ -167,10 +166,10 @@ function answerVerify(
     return refused(failure("too-short", "the bound on the secret length leaves no key"), events);
   }
   const seed = random.bytes(toeplitzSeedBytes(blockBits, hashBits));
-  const key = cutKey(hasher, { block, blockBits, seed, hashBits });
+  const { sifted } = phase;
+  const key = cutKey(hasher, { sifted, id }, { block, blockBits, seed, hashBits });
   block.fill(0);
   phase.keyBits.fill(0);
-  const { sifted } = phase;
   return {
     phase: { name: "amplified", sifted, key, promise },
     answer: { type: "amplify", ...id, step: message.step, seed, hashBits },
@@ -191,6 +190,6 @@ function answerConfirm(
     phase: { name: "done" },
     answer: { type: "confirmed", ...id, step: message.step, fingerprint },
     events: [keyEvent(id, { sifted, key, promise })],
-    keyId: keyIdOf(sifted, id),
+    keyId: key.keyId,
   };
 }

@@ -94,15 +94,27 @@ export function hashLength(
   };
 }
 
-/** A key and the fingerprint that was cut off before it. */
+/** A key, its public name and its public fingerprint. */
 export interface CutKey {
   readonly secret: SecretBytes;
+  readonly keyId: string;
   readonly fingerprint: string;
 }
 
-/** Hashes a reconciled block (packed) and splits the fingerprint's bits off; the rest is the key. */
+/** The origin of a key. */
+interface KeyOrigin {
+  readonly sifted: SiftedBits;
+  readonly id: BlockId;
+}
+
+/**
+ * Hashes a reconciled block (packed), splits the last 64 bits off and turns them into the fingerprint; the
+ * rest is the key. The fingerprint is SHA-256 over the key id, which binds the seed and the length, and those bits:
+ * equal fingerprints mean equal blocks under equal hashes, and tell nothing about the key.
+ */
 export function cutKey(
   hasher: ToeplitzHasher,
+  origin: KeyOrigin,
   options: {
     readonly block: Uint8Array;
     readonly blockBits: number;
@@ -110,20 +122,21 @@ export function cutKey(
     readonly hashBits: number;
   },
 ): CutKey {
-  const hashed = hasher.hash({
-    input: options.block,
-    inputBits: options.blockBits,
-    seed: options.seed,
-    outputBits: options.hashBits,
-  });
+  const { block, blockBits, seed, hashBits } = options;
+  const keyId = keyIdOf(origin, seed, hashBits);
+  const hashed = hasher.hash({ input: block, inputBits: blockBits, seed, outputBits: hashBits });
   const keyBytes = hashed.length - confirmationBits / 8;
-  const fingerprint = Buffer.from(hashed.subarray(keyBytes)).toString("hex");
+  const fingerprint = createHash("sha256")
+    .update(`bellwether key fingerprint\0${keyId}\0`)
+    .update(hashed.subarray(keyBytes))
+    .digest("hex")
+    .slice(0, 16);
   const secret = SecretBytes.take(hashed.subarray(0, keyBytes));
-  return { secret, fingerprint };
+  return { secret, keyId, fingerprint };
 }
 
-/** Gives the public name of a key, a UUID (version 8, RFC 9562) hashed from where its bits come from. */
-export function keyIdOf(sifted: SiftedBits, id: BlockId): string {
+/** Gives the public name of a key, a UUID (version 8, RFC 9562) hashed from where its bits come from and how they were hashed. */
+function keyIdOf({ sifted, id }: KeyOrigin, seed: Uint8Array, hashBits: number): string {
   const hash = createHash("sha256")
     .update("bellwether key id\0")
     .update(
@@ -134,8 +147,10 @@ export function keyIdOf(sifted: SiftedBits, id: BlockId): string {
         `${sifted.endSequence}`,
         id.session,
         id.block,
+        hashBits,
       ]),
     )
+    .update(seed)
     .digest("hex");
   const variant = ((Number.parseInt(hash.slice(16, 17), 16) & 3) | 8).toString(16);
   const parts = [
@@ -172,7 +187,7 @@ export const keyEvent = (
   type: "key",
   ...id,
   link: block.sifted.link,
-  keyId: keyIdOf(block.sifted, id),
+  keyId: block.key.keyId,
   fingerprint: block.key.fingerprint,
   bits: 8 * block.key.secret.byteLength,
   secret: block.key.secret,

@@ -10,7 +10,6 @@ import {
   hashLength,
   type KeyContext,
   keyEvent,
-  keyIdOf,
   reconciledEvent,
 } from "./key-block.ts";
 import type { BlockId, KeyEvent } from "./key-events.ts";
@@ -79,7 +78,7 @@ export function takeAnswer(block: CorrectorBlock, message: KeyMessage, context: 
     const { key, promise } = phase;
     const { id, sifted } = block;
     return message.fingerprint === key.fingerprint
-      ? { events: [keyEvent(id, { sifted, key, promise })], keyId: keyIdOf(sifted, id) }
+      ? { events: [keyEvent(id, { sifted, key, promise })], keyId: key.keyId }
       : refused(failure("confirmation-differs", "the ends cut different keys"));
   }
   return refused(failure("peer-violation", `"${message.type}" came in phase ${phase.name}`));
@@ -195,7 +194,12 @@ function takeAmplify(
     );
   }
   const packed = packBits(cascade.bits);
-  const key = cutKey(hasher, { block: packed, blockBits, seed: message.seed, hashBits: asked });
+  const key = cutKey(hasher, block, {
+    block: packed,
+    blockBits,
+    seed: message.seed,
+    hashBits: asked,
+  });
   packed.fill(0);
   cascade.bits.fill(0);
   return {

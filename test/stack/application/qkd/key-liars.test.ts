@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import { encodeQuestion, type KeyMessage } from "../../../../stack/application/qkd/key-messages.ts";
+import { of, openLab } from "./key-lab.ts";
+
+describe("a peer that lies", () => {
+  const zeros = (length: number) => new Uint8Array(length);
+  const flipped = (bytes: Uint8Array) => bytes.map((byte, i) => (i === 0 ? byte ^ 1 : byte));
+  const lies: readonly [string, KeyMessage["type"], (message: KeyMessage) => KeyMessage][] = [
+    ["sends too small a sample", "sample", (m) => ({ ...m, mask: zeros(1_500) }) as KeyMessage],
+    ["sends a sample of another size", "sample", (m) => ({ ...m, mask: zeros(1) }) as KeyMessage],
+    ["sends too few test bits", "sample", (m) => ({ ...m, testBits: zeros(3) }) as KeyMessage],
+    [
+      "answers with too few test bits",
+      "estimate",
+      (m) => ({ ...m, testBits: zeros(3) }) as KeyMessage,
+    ],
+    ["sends a seed of no length", "estimate", (m) => ({ ...m, seed: zeros(0) }) as KeyMessage],
+    [
+      "asks outside the block",
+      "estimate",
+      (m) => ({ ...m, question: encodeQuestion(Uint32Array.of(0, 0, 99_999)) }) as KeyMessage,
+    ],
+    [
+      "asks for a pass out of turn",
+      "estimate",
+      (m) => ({ ...m, question: encodeQuestion(Uint32Array.of(7, 0, 9)) }) as KeyMessage,
+    ],
+    [
+      "asks for more parities than bits",
+      "estimate",
+      (m) =>
+        ({
+          ...m,
+          question: encodeQuestion(new Uint32Array(30_000).map((_, i) => (i % 3 === 2 ? 1 : 0))),
+        }) as KeyMessage,
+    ],
+    [
+      "sends too many parities",
+      "parities",
+      (m) => ({ ...m, parities: zeros(5_000) }) as KeyMessage,
+    ],
+    [
+      "sends wrong parities",
+      "parities",
+      (m) =>
+        ({ ...m, parities: m.type === "parities" ? flipped(m.parities) : zeros(1) }) as KeyMessage,
+    ],
+    ["understates the leakage", "verify", (m) => ({ ...m, leakBits: 5 }) as KeyMessage],
+    ["sends a tag of another length", "verify", (m) => ({ ...m, tag: zeros(1) }) as KeyMessage],
+    [
+      "sends a wrong tag",
+      "verify",
+      (m) => ({ ...m, tag: m.type === "verify" ? flipped(m.tag) : zeros(4) }) as KeyMessage,
+    ],
+    [
+      "wants a longer key than is safe",
+      "amplify",
+      (m) => ({ ...m, hashBits: 8_000 }) as KeyMessage,
+    ],
+    ["wants no key", "amplify", (m) => ({ ...m, hashBits: 0 }) as KeyMessage],
+    [
+      "sends another hash seed",
+      "amplify",
+      (m) => ({ ...m, seed: m.type === "amplify" ? flipped(m.seed) : zeros(1) }) as KeyMessage,
+    ],
+    ["sends a short hash seed", "amplify", (m) => ({ ...m, seed: zeros(7) }) as KeyMessage],
+    [
+      "confirms another key",
+      "confirm",
+      (m) => ({ ...m, fingerprint: "0".repeat(16) }) as KeyMessage,
+    ],
+    ["skips a step", "verify", (m) => ({ ...m, step: 60_000 }) as KeyMessage],
+    [
+      "sends the wrong kind",
+      "sample",
+      (m) =>
+        ({
+          type: "parities",
+          session: m.session,
+          block: m.block,
+          step: 0,
+          parities: zeros(1),
+        }) as KeyMessage,
+    ],
+  ];
+
+  it.each(lies)("that %s gets no key, and the next block succeeds", (_name, type, lie) => {
+    let lying = true;
+    const { clock, alice, bob, feed } = openLab({
+      seed: `lie ${type}`,
+      rewrite: (message) => (lying && message.type === type ? lie(message) : message),
+    });
+    feed(25_500, 0.02);
+    clock.advanceTo(20_000);
+    expect(of(alice.events, "key")).toEqual([]);
+    expect(of(bob.events, "key")).toEqual([]);
+    expect(of(alice.events, "aborted").length).toBeGreaterThan(0);
+    expect(of(bob.events, "aborted").length).toBeGreaterThan(0);
+    lying = false;
+    feed(26_000, 0.02);
+    clock.advanceTo(40_000);
+    expect(of(alice.events, "key").length).toBe(1);
+    expect(of(bob.events, "key").length).toBe(1);
+  });
+
+  it.each([
+    ["gives its block up", false],
+    ["is not heard to give its block up, at its next proposal", true],
+  ])("takes a key back that only Alice has when Bob %s", (_name, losesAbort) => {
+    let isBad = true;
+    const { clock, alice, bob, feed } = openLab({
+      seed: "two generals",
+      rewrite: (message) =>
+        isBad && (message.type === "confirmed" || (losesAbort && message.type === "abort"))
+          ? null
+          : message,
+    });
+    feed(25_500, 0.02);
+    clock.advanceTo(20_000);
+    expect(of(bob.events, "key")).toEqual([]);
+    const [key] = of(alice.events, "key");
+    isBad = false;
+    expect(of(alice.events, "revoked").length).toBe(losesAbort ? 0 : 1);
+    feed(25_500, 0.02);
+    clock.advanceTo(40_000);
+    expect(of(alice.events, "revoked")).toEqual([{ type: "revoked", keyId: key?.keyId }]);
+    expect(of(bob.events, "key").length).toBe(1);
+  });
+});
