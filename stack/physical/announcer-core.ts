@@ -70,6 +70,7 @@ export class AnnouncerCore {
     this.#nextBlock = 0n;
     this.#nextSequence = 0n;
     this.#losses = [];
+    this.#segment = null;
   }
 
   /**

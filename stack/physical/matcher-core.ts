@@ -57,7 +57,12 @@ export type MatcherEffect =
   | { readonly kind: "locked"; readonly model: ClockModel; readonly significanceNats: number }
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "metrics"; readonly metrics: LinkMetrics; readonly model: ClockModel }
-  | { readonly kind: "loss"; readonly loss: LinkLoss };
+  | {
+      readonly kind: "loss";
+      readonly loss: LinkLoss;
+      /** Whose stream it is in. */
+      readonly end: "announcer" | "matcher";
+    };
 
 interface Waiting {
   readonly announcement: Announcement;
@@ -133,6 +138,7 @@ export class MatcherCore {
     this.#nextBlock = 0n;
     this.#nextSequence = 0n;
     this.#remoteSegment = null;
+    this.#localSegment = null;
     this.#unlock();
   }
 
@@ -150,7 +156,7 @@ export class MatcherCore {
     }
     for (const loss of block.losses) {
       this.#localLossPs += loss.toPs - loss.fromPs;
-      effects.push({ kind: "loss", loss });
+      effects.push({ kind: "loss", loss, end: "matcher" });
     }
     const events = this.#resolver.push(block.times, block.channels, block.toPs);
     const fromPs = this.#coveredToPs ?? block.fromPs;
@@ -161,7 +167,7 @@ export class MatcherCore {
       this.#search.addLocal(events.times, fromPs, events.coveredToPs);
     } else if (dropped > 0) {
       const loss = { fromPs, toPs: events.coveredToPs, count: dropped, cause: "channel-backlog" };
-      effects.push({ kind: "loss", loss });
+      effects.push({ kind: "loss", loss, end: "matcher" });
     }
     effects.push(...this.#answer());
     return effects;
@@ -181,7 +187,9 @@ export class MatcherCore {
     this.#nextBlock++;
     const times = this.#codec.decodeTimes(announcement);
     const bases = this.#codec.unpackBits(announcement.bases, announcement.count);
-    const effects: MatcherEffect[] = announcement.losses.map((loss) => ({ kind: "loss", loss }));
+    const effects: MatcherEffect[] = announcement.losses.map((loss) => ({
+      ...{ kind: "loss", loss, end: "announcer" },
+    }));
     if (this.#remoteSegment !== announcement.segment) {
       if (this.#remoteSegment !== null)
         effects.push(...this.#lose("the remote tagger's stream started anew"));
@@ -268,7 +276,7 @@ export class MatcherCore {
   #giveUp(waiting: Waiting): readonly MatcherEffect[] {
     const { fromPs, toPs, count } = waiting.announcement;
     const loss: LinkLoss = { fromPs, toPs, count, cause: "channel-backlog" };
-    return [{ kind: "loss", loss }, this.#emptyReport(waiting)];
+    return [{ kind: "loss", loss, end: "announcer" }, this.#emptyReport(waiting)];
   }
 
   #match(waiting: Waiting, tracker: ClockTracker): readonly MatcherEffect[] {
