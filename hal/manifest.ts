@@ -30,7 +30,7 @@ export interface DriverManifest {
   /** Inputs of a time tagger, numbered from 1 on the box. */
   readonly inputs?: number;
   /** Of a real UART; USB instruments ignore it. 115200 by default. */
-  readonly baudRate?: number;
+  readonly baud?: number;
   /**
    * Loads the driver and opens the instrument: makes sure that it is the right one, then applies the settings, with
    * all outputs off. @throws LabError `device.wrong-kind`, `device.limit`, `device.refused`, `link.*`.

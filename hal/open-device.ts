@@ -92,7 +92,7 @@ export async function openDevice(request: DeviceRequest): Promise<Device> {
   const logger = request.logger.child({ device: name, link: url });
   const port = await request.portClient.open({
     ...{ url, holder: name },
-    ...(manifest.baudRate === undefined ? {} : { baudRate: manifest.baudRate }),
+    ...(manifest.baud === undefined ? {} : { baud: manifest.baud }),
   });
   try {
     const device = await manifest.open({

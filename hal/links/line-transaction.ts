@@ -44,6 +44,7 @@ export interface LineState {
   readonly owedMarkers: number;
 }
 
+/** What can happen to a conversation. */
 export type LineInput =
   | { readonly type: "ask"; readonly query: LineQuery }
   | { readonly type: "bytes"; readonly bytes: Uint8Array }
@@ -51,6 +52,7 @@ export type LineInput =
   | { readonly type: "expired" }
   | { readonly type: "closed"; readonly error: LabError };
 
+/** What a conversation asks its runner to do. */
 export type LineEffect =
   | { readonly type: "write"; readonly text: string }
   /** Replaces the deadline before it; null when nothing is awaited. */
@@ -65,6 +67,7 @@ export type LineEffect =
   /** A line that nobody asked for; worth a log entry. */
   | { readonly type: "stray"; readonly line: string };
 
+/** A conversation advanced by one input. */
 export interface LineStep {
   readonly state: LineState;
   readonly effects: readonly LineEffect[];

@@ -11,12 +11,12 @@ import { openTcpLink } from "./tcp.ts";
  */
 export async function openLink(
   text: string,
-  options: { readonly baudRate: number; readonly clock: Clock },
+  options: { readonly baud: number; readonly clock: Clock },
 ): Promise<PausableLink> {
   const url = parseLinkUrl(text);
   switch (url.kind) {
     case "serial":
-      return await openSerialLink({ path: url.path, baudRate: options.baudRate }, options.clock);
+      return await openSerialLink({ path: url.path, baud: options.baud }, options.clock);
     case "tcp":
       return await openTcpLink(url, options.clock);
     case "mock":

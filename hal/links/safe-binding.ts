@@ -34,9 +34,9 @@ const waitUntilReadable = (port: UnixPort): Promise<void> =>
   });
 
 /** Reads what there is, or null when there is nothing yet. */
-function readNow(fd: number, buffer: Buffer, offset: number, length: number): number | null {
+function readNow(fd: number, buffer: Buffer, start: number, bytesMax: number): number | null {
   try {
-    const bytesRead = readSync(fd, buffer, offset, length, null);
+    const bytesRead = readSync(fd, buffer, start, bytesMax, null);
     if (bytesRead > 0) return bytesRead;
   } catch (error) {
     if (["EAGAIN", "EWOULDBLOCK", "EINTR"].includes(errorCode(error))) return null;
@@ -49,14 +49,14 @@ function readNow(fd: number, buffer: Buffer, offset: number, length: number): nu
 async function readOrNoticeUnplug(
   port: UnixPort,
   buffer: Buffer,
-  offset: number,
-  length: number,
+  start: number,
+  bytesMax: number,
 ): Promise<{ buffer: Buffer; bytesRead: number }> {
   for (;;) {
     if (port.fd === null) throw canceled();
     await waitUntilReadable(port);
     if (port.fd === null) throw canceled();
-    const bytesRead = readNow(port.fd, buffer, offset, length);
+    const bytesRead = readNow(port.fd, buffer, start, bytesMax);
     if (bytesRead !== null) return { buffer, bytesRead };
   }
 }
@@ -69,7 +69,7 @@ export const safeBinding: BindingInterface = {
   open: async (options) => {
     const port: BindingPortInterface = await native.open(options);
     if (port instanceof LinuxPortBinding || port instanceof DarwinPortBinding) {
-      port.read = (buffer, offset, length) => readOrNoticeUnplug(port, buffer, offset, length);
+      port.read = (buffer, start, bytesMax) => readOrNoticeUnplug(port, buffer, start, bytesMax);
     }
     return port;
   },

@@ -16,7 +16,7 @@ export interface SerialLinkSettings {
   /** Device file or COM port. */
   readonly path: string;
   /** Virtual ports of USB instruments ignore it. */
-  readonly baudRate: number;
+  readonly baud: number;
 }
 
 const reasonCode = (error: unknown): string =>
@@ -80,11 +80,11 @@ function openFailure(url: string, path: string, cause: unknown): LabError {
 function openStream(
   clock: Clock,
   url: string,
-  { path, baudRate }: SerialLinkSettings,
+  { path, baud }: SerialLinkSettings,
 ): Promise<SerialPortStream> {
   const opening = new Promise<SerialPortStream>((resolve, reject) => {
     const stream = new SerialPortStream({
-      ...{ binding: safeBinding, path, baudRate, autoOpen: false, lock: true },
+      ...{ binding: safeBinding, path, baudRate: baud, autoOpen: false, lock: true },
       ...{ dataBits: 8, parity: "none", stopBits: 1 },
       ...{ rtscts: false, xon: false, xoff: false, xany: false },
     });

@@ -53,7 +53,7 @@ export interface PortClient {
   open(options: {
     readonly url: string;
     readonly holder: string;
-    readonly baudRate?: number;
+    readonly baud?: number;
   }): Promise<HostedPort>;
   /** Resolves when the host has ended, with the reason when it was not asked to. */
   readonly closed: Promise<LabError | undefined>;
@@ -248,9 +248,9 @@ export async function startPortHost(options: {
   return {
     pid: child.pid ?? 0,
     closed,
-    open: async ({ url, holder, baudRate = 115_200 }) => {
+    open: async ({ url, holder, baud = 115_200 }) => {
       const answer = await channel.ask(
-        (requestId) => ({ type: "open", requestId, url, holder, baudRate }),
+        (requestId) => ({ type: "open", requestId, url, holder, baud }),
         openTimeoutMs,
       );
       if (answer.type !== "opened") throw new TypeError(`unexpected ${answer.type}`);

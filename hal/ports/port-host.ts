@@ -79,13 +79,13 @@ function takePlace(place: string, holder: string, url: string): void {
 }
 
 async function openPort(request: HostRequest & { readonly type: "open" }): Promise<void> {
-  const { requestId, url, holder, baudRate } = request;
+  const { requestId, url, holder, baud } = request;
   let place: string | undefined;
   try {
     const asked = placeOf(url);
     takePlace(asked, holder, url);
     place = asked;
-    const port = leasePort(await openLink(url, { baudRate, clock }), { holder, clock });
+    const port = leasePort(await openLink(url, { baud, clock }), { holder, clock });
     const portId = nextPortId++;
     const token = randomBytes(tokenLength / 2).toString("hex");
     portsById.set(portId, port);

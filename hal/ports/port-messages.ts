@@ -21,7 +21,7 @@ export type HostRequest =
       readonly requestId: number;
       readonly url: string;
       readonly holder: string;
-      readonly baudRate: number;
+      readonly baud: number;
     }
   | {
       readonly type: "safe-state";

@@ -182,12 +182,12 @@ export class Tdc1Decoder implements RawDecoder {
   }
 
   /** Ticks that pass from the word at a byte to the 32nd after it; infinite when that is no place to go on. */
-  #advanceAt(offset: number): number {
+  #advanceAt(byteIndex: number): number {
     // Time goes on: a new segment cannot start in the tick that was observed last.
-    if (this.#timeAt(offset) === this.#previousTime()) return Number.POSITIVE_INFINITY;
+    if (this.#timeAt(byteIndex) === this.#previousTime()) return Number.POSITIVE_INFINITY;
     let advance = 0;
     for (let word = 0; word < provingWords - 1; word++) {
-      const step = this.#stepAt(offset + wordBytes * word);
+      const step = this.#stepAt(byteIndex + wordBytes * word);
       if (step > stepTicksMax) return Number.POSITIVE_INFINITY;
       advance += step;
     }
@@ -224,12 +224,12 @@ export class Tdc1Decoder implements RawDecoder {
   }
 
   /** Time field, in ticks, of the word at a byte of the staged ones. */
-  #timeAt(offset: number): number {
-    return this.#staged.getUint32(offset, true) >>> 5;
+  #timeAt(byteIndex: number): number {
+    return this.#staged.getUint32(byteIndex, true) >>> 5;
   }
 
-  #stepAt(offset: number): number {
-    return (this.#timeAt(offset + wordBytes) - this.#timeAt(offset)) & rolloverMask;
+  #stepAt(byteIndex: number): number {
+    return (this.#timeAt(byteIndex + wordBytes) - this.#timeAt(byteIndex)) & rolloverMask;
   }
 
   #previousTime(): number {

@@ -28,7 +28,7 @@ export const spdcManifest: DriverManifest = {
   links: ["serial", "tcp"],
   fingerprints: [{ usbManufacturer: "S-Fifteen Instruments", serialNumberPattern: /^SPDC/ }],
   settings: spdcSettings,
-  baudRate: 9_600,
+  baud: 9_600,
   open: async (context) => {
     const { openSpdc } = await import("./driver.ts");
     return await openSpdc(context, spdcSettings.parse(context.settings));

@@ -82,7 +82,7 @@ describe("an SPDC board on the bench", () => {
     await link.send(Buffer.from("POWER 3;ON;LCURRENT 3.000\r\n"));
     await link.close();
     await port.closed;
-    expect(await measureLightMa()).toBe(3);
+    await expect.poll(measureLightMa).toBe(3);
     const source = await open();
     expect(await measureLightMa()).toBe(0);
     await source.close();

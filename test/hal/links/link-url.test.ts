@@ -40,9 +40,7 @@ test("prints every URL as it parses it", () => {
 });
 
 test("does not open a mock by itself", async () => {
-  await expect(
-    openLink("mock:source", { baudRate: 9600, clock: systemClock }),
-  ).rejects.toMatchObject({
+  await expect(openLink("mock:source", { baud: 9600, clock: systemClock })).rejects.toMatchObject({
     code: "link.unresolved-mock",
   });
 });

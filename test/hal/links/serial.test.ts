@@ -10,7 +10,7 @@ import { openSerialLink } from "../../../hal/links/serial.ts";
 import { hasPty, openPty } from "../../../mocks/ports/pty.ts";
 
 const open = (path: string): Promise<PausableLink> =>
-  openSerialLink({ path, baudRate: 115_200 }, systemClock);
+  openSerialLink({ path, baud: 115_200 }, systemClock);
 const pathOf = (url: string): string => url.slice("serial:".length);
 const within = <T>(promise: Promise<T>, timeoutMs: number): Promise<T> =>
   withDeadline(systemClock, promise, timeoutMs);
