@@ -7,13 +7,23 @@ import { systemClock } from "../hal/clock.ts";
 import { isLabError, messageOf } from "../hal/errors.ts";
 import { chainFigures } from "./figures/chain.ts";
 import { decodingFigures } from "./figures/decoding.ts";
+import { keyFigures } from "./figures/key.ts";
 import { measuringFigures } from "./figures/measuring.ts";
+import { physicsFigures } from "./figures/physics.ts";
+import { searchFigures } from "./figures/search.ts";
 import type { Figure, Laboratory } from "./laboratory.ts";
 import { CppPeer, cppSourceFolder } from "./peers/cpp-peer.ts";
 import { type FigureLine, runRace } from "./race.ts";
 import { dataSetLine, tableHeading, tableLine } from "./report.ts";
 
-const figures: readonly Figure[] = [...decodingFigures, ...measuringFigures, ...chainFigures];
+const figures: readonly Figure[] = [
+  ...decodingFigures,
+  ...measuringFigures,
+  ...chainFigures,
+  ...physicsFigures,
+  ...searchFigures,
+  ...keyFigures,
+];
 
 const help = `Usage: npm run bench -- [options]
 

@@ -38,6 +38,8 @@ export interface Race {
   /** Units of work in a lap: a rate is work over time. */
   readonly work: number;
   readonly contestants: readonly Contestant[];
+  /** What a check must give, where it is known beforehand. */
+  readonly expected?: string;
   /** Judges results where equality is too much to ask, such as two streams of chance. */
   readonly agrees?: (ours: string, theirs: string) => boolean;
 }
@@ -103,15 +105,15 @@ export async function runRace(race: Race): Promise<FigureLine[]> {
   return linesOf(race, elapsed);
 }
 
-async function checkResults({ name, contestants, agrees }: Race): Promise<void> {
-  let ours: string | null = null;
+async function checkResults({ name, contestants, expected, agrees }: Race): Promise<void> {
+  let ours: string | null = expected ?? null;
   for (const contestant of contestants) {
     const result = contestant.check ? await contestant.check() : (await contestant.lap()).result;
     ours ??= result;
     if (agrees ? !agrees(ours, result) : ours !== result) {
       throw new LabError(
         "command.benchmark",
-        `${name}: ${contestant.peer} gives ${result} where Bellwether gives ${ours}: one of the two is wrong`,
+        `${name}: ${contestant.peer ?? "Bellwether"} gives ${result} where ${ours} is expected: one of the two is wrong`,
         { details: { name, peer: contestant.peer } },
       );
     }

@@ -52,7 +52,10 @@ export class CppPeer implements Disposable {
   }
 
   /** Gives the child a data set, once. */
-  async load(name: string, data: Uint8Array | Uint32Array | BigInt64Array): Promise<void> {
+  async load(
+    name: string,
+    data: Uint8Array | Uint32Array | BigInt64Array | Float64Array,
+  ): Promise<void> {
     if (this.#loaded.has(name)) return;
     const path = join(this.#folder, "data");
     writeFileSync(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

@@ -50,6 +50,9 @@ static std::string answer(std::map<std::string, Figure> &figures, std::istringst
 int main() {
   std::map<std::string, Figure> figures;
   addTagFigures(figures);
+  addPhysicsFigures(figures);
+  addSearchFigures(figures);
+  addKeyFigures(figures);
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
     try {
