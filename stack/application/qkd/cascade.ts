@@ -101,7 +101,7 @@ export function openResponder(bits: Uint8Array, seed: Uint8Array): CascadeRespon
       return leakBits;
     },
     answer: (question) => {
-      if (question.length % 3 !== 0) return null;
+      if (question.length === 0 || question.length % 3 !== 0) return null;
       const parities = new Uint8Array(question.length / 3);
       for (let i = 0; i < parities.length; i++) {
         const [pass = 0, start = 0, end = 0] = question.subarray(3 * i, 3 * i + 3);

@@ -133,8 +133,14 @@ export function openKeySession(options: KeySessionOptions): KeySession {
       inbox.push(message);
       turn ??= clock.after(0, takeNext);
     }),
-    records$.subscribe((records) => {
-      take({ type: "records", sifted: sift(records, end, settings.bellState) });
+    records$.subscribe({
+      next: (records) => {
+        take({ type: "records", sifted: sift(records, end, settings.bellState) });
+      },
+      error: (error: unknown) => {
+        logger.error({ reason: messageOf(error) }, "the link's records failed: no more keys");
+        close();
+      },
     }),
   );
   return { events$: events.asObservable(), close };

@@ -164,6 +164,7 @@ describe("Cascade", () => {
     expect(responder.answer(Uint32Array.of(0, 0, 5))).toBeNull();
     expect(responder.answer(Uint32Array.of(0, 2, 2))).toBeNull();
     expect(responder.answer(Uint32Array.of(0, 2))).toBeNull();
+    expect(responder.answer(new Uint32Array(0))).toBeNull();
     expect(responder.answer(Uint32Array.of(0, 0, 4))).toEqual(Uint8Array.of(1));
     expect(responder.leakBits).toBe(1);
     expect(responder.answer(Uint32Array.of(0, 0, 2, 0, 2, 4))).toHaveLength(2);

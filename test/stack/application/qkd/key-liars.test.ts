@@ -1,6 +1,36 @@
 import { describe, expect, it } from "vitest";
+import type { RandomSource } from "../../../../hal/random.ts";
 import { encodeQuestion, type KeyMessage } from "../../../../stack/application/qkd/key-messages.ts";
 import { of, openLab } from "./key-lab.ts";
+import { seededRandom } from "./seeded-lab.ts";
+
+/** Some message of the protocol about the same block, its fields drawn at random. */
+function babble(random: RandomSource, { session, block, ...said }: KeyMessage): KeyMessage {
+  const bytes = () => random.bytes(random.below(2 ** random.below(12)));
+  const step = ("step" in said ? said.step : 0) + random.below(3) - 1;
+  const id = { session, block, step: Math.max(0, step) };
+  const fingerprint = Buffer.from(random.bytes(8)).toString("hex");
+  const sayings: readonly (() => KeyMessage)[] = [
+    () => ({ type: "sample", ...id, mask: bytes(), testBits: bytes() }),
+    () => ({ type: "estimate", ...id, testBits: bytes(), seed: bytes(), question: bytes() }),
+    () => ({ type: "ask", ...id, question: bytes() }),
+    () => ({ type: "parities", ...id, parities: bytes() }),
+    () => ({
+      type: "verify",
+      ...id,
+      seed: bytes(),
+      tag: bytes(),
+      leakBits: random.below(900),
+      corrected: random.below(99_000),
+    }),
+    () => ({ type: "amplify", ...id, seed: bytes(), hashBits: 8 * random.below(9_999) }),
+    () => ({ type: "confirm", ...id, fingerprint }),
+    () => ({ type: "confirmed", ...id, fingerprint }),
+    () => ({ type: "abort", session, block, reason: "closed" }),
+  ];
+  const saying = sayings[random.below(sayings.length)];
+  return saying?.() ?? { type: "abort", session, block, reason: "closed" };
+}
 
 describe("a peer that lies", () => {
   const zeros = (length: number) => new Uint8Array(length);
@@ -101,6 +131,30 @@ describe("a peer that lies", () => {
     clock.advanceTo(40_000);
     expect(of(alice.events, "key").length).toBe(1);
     expect(of(bob.events, "key").length).toBe(1);
+  });
+
+  it("that says anything at all makes no end throw or give a key that is not shared", () => {
+    for (let run = 0; run < 30; run++) {
+      const random = seededRandom(`babble ${run}`);
+      let lying = true;
+      const { clock, alice, bob, feed } = openLab({
+        seed: `babble ${run}`,
+        rewrite: (message) => (lying && random.uniform() < 0.2 ? babble(random, message) : message),
+      });
+      for (let i = 1; i <= 3; i++) {
+        feed(25_500, 0.01);
+        clock.advanceTo(10_000 * i);
+      }
+      lying = false;
+      feed(26_000, 0.01);
+      clock.advanceTo(60_000);
+      const shared = of(bob.events, "key");
+      expect(shared.length).toBeGreaterThan(0);
+      const mine = new Map(of(alice.events, "key").map((key) => [key.keyId, key.secret]));
+      for (const { keyId, secret } of shared) {
+        expect(mine.get(keyId)?.equals(secret)).toBe(true);
+      }
+    }
   });
 
   it.each([
