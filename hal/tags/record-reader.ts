@@ -10,11 +10,10 @@ import {
 } from "./recording-job.ts";
 import type { RecordDecoder, TagKernels } from "./tag-kernels.ts";
 import type { TagStaging } from "./tag-staging.ts";
+import { findTdc1Place, tdc1ProvingBytes } from "./tdc1-place.ts";
 
 /** Dummy words come every 2^26 ticks, "about every 140 ms" by the maker's words. */
 const tdc1StepTicksMax = 75_000_000;
-/** Words in a row with possible steps that prove a place in the byte stream. */
-const provingWords = 32;
 /** Tags that one record can become. */
 const tagsPerRecordMax = 4;
 
@@ -46,6 +45,8 @@ export class RecordReader {
   readonly #warnings: string[];
   #hasStarted = false;
   #slips = 0;
+  /** The step to the next word says nothing: bytes were lost before it. */
+  #isPlaceNew = false;
 
   constructor(job: RecordingJob, plan: RecordPlan, kernels: TagKernels, staging: TagStaging) {
     this.#job = job;
@@ -129,34 +130,28 @@ export class RecordReader {
   }
 
   #findSlip(words: number): number {
-    const hasPrevious = this.#state.getUint32(12, true) === 1;
+    const hasPrevious = this.#state.getUint32(12, true) === 1 && !this.#isPlaceNew;
+    this.#isPlaceNew = false;
     const previous = hasPrevious ? this.#state.getUint32(8, true) : 0xffff_ffff;
     const at = this.#input.byteOffset;
     return this.#kernels.findTdc1Slip(at, words, previous, tdc1StepTicksMax, 0xffff_ffff);
   }
 
-  /** Seeks the next place at which words make sense and tells of the loss; gives the bytes to skip, at least 1. */
+  /** Seeks the next place at which words make sense and tells of the loss; gives the bytes to skip. */
   #findPlace(from: number, bytes: number): number {
     const view = new DataView(this.#input.buffer, this.#input.byteOffset, bytes);
-    const step = (at: number): number =>
-      ((view.getUint32(at + 4, true) >>> 5) - (view.getUint32(at, true) >>> 5)) & 0x7ff_ffff;
-    const isPlace = (at: number): boolean => {
-      for (let word = 0; word < provingWords && at + 4 * word + 8 <= bytes; word++) {
-        if (step(at + 4 * word) > tdc1StepTicksMax) return false;
-      }
-      return true;
-    };
-    let at = from + 1;
-    while (at + 8 <= bytes && !isPlace(at)) at++;
+    const place = findTdc1Place(view, from);
+    // Within the last bytes of a chunk nothing can be proved: they are looked at again with what follows.
+    const next = place ?? Math.max(from + 1, bytes < inputBytes ? bytes : bytes - tdc1ProvingBytes);
     this.#slips++;
-    this.#state.setUint32(12, 0, true);
+    this.#isPlaceNew = true;
     this.#staging.settle();
     const fromPs = ps((this.#staging.lastPs ?? -1n) + 1n);
     if (this.#hasStarted) {
       this.#staging.close(fromPs, [{ fromPs, toPs: fromPs, count: null, cause: "desynchronised" }]);
       this.#staging.start(fromPs, true);
     }
-    return at - from;
+    return next - from;
   }
 
   #finish(): RecordingFacts {

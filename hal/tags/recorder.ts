@@ -163,11 +163,11 @@ class RecorderQueue {
         await file.appendFile(bytes);
         this.#pendingBytes -= pending.bytes;
         this.#report({ bytesWritten: this.#progress.value.bytesWritten + bytes.length });
+        const nowMs = this.#options.clock.monotonicMs();
+        if (nowMs - syncedMs < syncEveryMs) continue;
+        await file.datasync();
+        syncedMs = nowMs;
       }
-      const nowMs = this.#options.clock.monotonicMs();
-      if (nowMs - syncedMs < syncEveryMs) continue;
-      await file.datasync();
-      syncedMs = nowMs;
     }
     await file.datasync();
   }

@@ -60,6 +60,12 @@ export interface NativeSettings {
   readonly snapshot: unknown;
 }
 
+/** zlib's function gives the CRC's start, not the CRC so far, for an empty buffer without address. */
+function checksum(headBytes: Uint8Array, payload: Uint8Array): number {
+  const headSum = crc32(headBytes.subarray(0, crcOffset));
+  return payload.length === 0 ? headSum : crc32(payload, headSum);
+}
+
 function encodeBlock(head: Omit<NativeBlockHead, "payloadBytes">, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(nativeHeadBytes + payload.length);
   const view = new DataView(bytes.buffer);
@@ -73,7 +79,7 @@ function encodeBlock(head: Omit<NativeBlockHead, "payloadBytes">, payload: Uint8
   view.setUint32(40, head.lossCount, true);
   view.setUint32(44, payload.length, true);
   bytes.set(payload, nativeHeadBytes);
-  view.setUint32(crcOffset, crc32(payload, crc32(bytes.subarray(0, crcOffset))), true);
+  view.setUint32(crcOffset, checksum(bytes, payload), true);
   return bytes;
 }
 
@@ -137,7 +143,7 @@ export function parseNativeHead(bytes: Uint8Array): NativeBlockHead | null {
 /** Tells whether head and payload are as they were written. */
 export function isIntact(headBytes: Uint8Array, payload: Uint8Array): boolean {
   const written = new DataView(headBytes.buffer, headBytes.byteOffset).getUint32(crcOffset, true);
-  return crc32(payload, crc32(headBytes.subarray(0, crcOffset))) === written;
+  return checksum(headBytes, payload) === written;
 }
 
 /** Gives the losses of a tags block, and where its columns begin in the payload. */

@@ -60,21 +60,41 @@ export function decodeTdc1Words(state: usize, words: usize, count: u32, times: u
   return tags;
 }
 
+/** Words before a silent one that may belong to it: 131 us, the time until shifted words look silent, at 30 million a second. */
+const lookBackWordsMax: u32 = 4096;
+/** Steps of words shifted by two bytes are true steps times 2^16: at least this, unless they carry. */
+const shiftedStepTicksMin: u32 = 32768;
+
+// @ts-ignore
+@inline function tdc1Step(words: usize, index: u32): u32 {
+  let at = words + (<usize>index << 2);
+  return ((load<u32>(at) >> 5) - (load<u32>(at - 4) >> 5)) & tdc1TimeMask;
+}
+
 /**
- * Gives the index of the first word whose step from its predecessor is longer than `stepTicksMax`, or
- * `count`. Dummies come at least every 2^26 ticks, so a longer step, half of all steps once the
- * words are shifted by two bytes, shows that the place in the byte stream was lost. `previous` is the
- * time field before the first word, or 0xffffffff when there is none. More than `rolloversMax`
- * rollovers show it as well.
+ * Gives the index of the first word that cannot be trusted, or `count`, by three signs that the place in the
+ * byte stream was lost. A step from one word to the next is longer than `stepTicksMax`: dummies come at
+ * least every 2^26 ticks, and half of all steps are longer once words of a slow stream are shifted by two
+ * bytes. Or two words in a row are neither click nor dummy: at high rates steps stay short when shifted, but the
+ * low bits then run through all values, silence among them; the long steps before belong to it. Or
+ * there are more than `rolloversMax` rollovers. `previous` is the time field before the first
+ * word, or 0xffffffff when there is none.
  */
 export function findTdc1Slip(words: usize, count: u32, previous: u32, stepTicksMax: u32, rolloversMax: u32): u32 {
   if (count == 0) return 0;
   let before = previous == 0xffffffff ? load<u32>(words) >> 5 : previous;
-  let rollovers: u32 = 0;
+  let rollovers: u32 = 0, wasSilent: u32 = 0;
   for (let index: u32 = 0; index < count; index++) {
-    let time = load<u32>(words + (<usize>index << 2)) >> 5;
+    let word = load<u32>(words + (<usize>index << 2)), time = word >> 5;
+    let isSilent = u32((word & 31) == 0);
     rollovers += u32(time < before);
     if (((time - before) & tdc1TimeMask) > stepTicksMax || rollovers > rolloversMax) return index;
+    if (wasSilent & isSilent) {
+      let first = index, limit = index > lookBackWordsMax ? index - lookBackWordsMax : 0;
+      while (first > limit && tdc1Step(words, first) >= shiftedStepTicksMin) first--;
+      return min(first + 1, index);
+    }
+    wasSilent = isSilent;
     before = time;
   }
   return count;
