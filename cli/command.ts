@@ -1,0 +1,79 @@
+/** What every command is given, and how its arguments are read. */
+import { type Command, InvalidArgumentError } from "commander";
+import type { Clock } from "../hal/clock.ts";
+import { messageOf } from "../hal/errors.ts";
+import type { Logger } from "../hal/log.ts";
+import type { RandomSource } from "../hal/random.ts";
+import { type Ps, parsePs } from "../hal/units.ts";
+import type { ExitCode } from "./exit-codes.ts";
+import type { Printer } from "./print.ts";
+
+/** The surroundings of a command. */
+export interface CommandContext {
+  readonly printer: Printer;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  /** Aborted by the first Ctrl-C; what is open is then closed, and the command ends. */
+  readonly signal: AbortSignal;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Runs the work of a command and keeps its exit code; 0 when it gives none. */
+  readonly run: (work: () => Promise<ExitCode | undefined>) => Promise<void>;
+}
+
+/** Adds a command to the program. */
+export type AddCommand = (program: Command, context: CommandContext) => void;
+
+/** Reads a time such as `-23.94ns` or `60s`. */
+export function timeArgument(text: string): Ps {
+  try {
+    return parsePs(text);
+  } catch (cause) {
+    throw Object.assign(new InvalidArgumentError(messageOf(cause)), { cause });
+  }
+}
+
+/** Reads a time above zero. */
+export function positiveTimeArgument(text: string): Ps {
+  const time = timeArgument(text);
+  if (time <= 0n) throw new InvalidArgumentError("it must be above zero.");
+  return time;
+}
+
+/** Reads a channel, counted from 0. */
+export function channelArgument(text: string): number {
+  if (!/^\d{1,3}$/.test(text) || Number(text) > 255) {
+    throw new InvalidArgumentError("a channel is a whole number from 0 to 255.");
+  }
+  return Number(text);
+}
+
+/** Reads a list of two or more different channels, `0,1`. */
+export function channelsArgument(text: string): readonly number[] {
+  const channels = text.split(",").map(channelArgument);
+  if (channels.length < 2 || new Set(channels).size !== channels.length) {
+    throw new InvalidArgumentError("name two or more different channels, such as 0,1.");
+  }
+  return channels;
+}
+
+/** Reads `1=-23.94ns` onto the delays read so far; a delay is added to the channel's times. */
+export function delayArgument(
+  text: string,
+  previous: ReadonlyMap<number, Ps>,
+): ReadonlyMap<number, Ps> {
+  const [channel, delay, ...rest] = text.split("=");
+  if (channel === undefined || delay === undefined || rest.length > 0) {
+    throw new InvalidArgumentError("write a channel and its delay, such as 1=-23.94ns.");
+  }
+  return new Map(previous).set(channelArgument(channel), timeArgument(delay));
+}
+
+/** Reads a number above zero. */
+export function positiveNumberArgument(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) {
+    throw new InvalidArgumentError("it must be a number above zero.");
+  }
+  return value;
+}

@@ -1,0 +1,15 @@
+/** What the process says as it ends; documented in `bellwether --help`. */
+export const exitCodes = {
+  ok: 0,
+  /** An operating failure: one sentence on the standard error stream says which. */
+  failed: 1,
+  /** The command line itself was wrong. */
+  usage: 2,
+  /** A check ran and found problems. */
+  problemsFound: 3,
+  /** Stopped by Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+/** One of the codes. */
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

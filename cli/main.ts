@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+/** The command line: builds the program, runs one command, and is the only place that ends the process. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { systemClock } from "../hal/clock.ts";
+import { isLabError, LabError, messageOf } from "../hal/errors.ts";
+import { createLogger } from "../hal/log.ts";
+import { systemRandom } from "../hal/random.ts";
+import type { AddCommand, CommandContext } from "./command.ts";
+import { addConvertCommand } from "./commands/convert.ts";
+import { addDevicesCommand } from "./commands/devices.ts";
+import { addDoctorCommand } from "./commands/doctor.ts";
+import { addInfoCommand } from "./commands/info.ts";
+import { addMeasureCommand } from "./commands/measure.ts";
+import { addReplayCommand } from "./commands/replay.ts";
+import { addStationCommand } from "./commands/station.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { createPrinter } from "./print.ts";
+
+const addCommands: readonly AddCommand[] = [
+  addInfoCommand,
+  addReplayCommand,
+  addMeasureCommand,
+  addConvertCommand,
+  addDevicesCommand,
+  addDoctorCommand,
+  addStationCommand,
+];
+
+const exitCodeHelp = `
+Exit codes:
+  0    done
+  1    it failed; one sentence on standard error says why (--verbose shows more)
+  2    the command line is wrong
+  3    a check ran and found problems
+  130  stopped by Ctrl-C
+
+Times are written with a unit: 16ps, -23.94ns, 5us, 60s. Channels count from 0.`;
+
+const isVerbose = process.argv.includes("--verbose");
+const printer = createPrinter({
+  output: process.stdout,
+  errors: process.stderr,
+  environment: process.env,
+});
+const interruption = new AbortController();
+let exitCode: ExitCode | undefined;
+
+const context: CommandContext = {
+  ...{ printer, clock: systemClock, random: systemRandom, environment: process.env },
+  // Logs go to standard error: standard output is for results alone.
+  logger: createLogger({ level: isVerbose ? "debug" : "warn", destination: process.stderr }),
+  signal: interruption.signal,
+  run: async (work) => {
+    exitCode = await work();
+  },
+};
+
+/** Gives the exit code of whatever a command threw, after saying it. */
+function report(thrown: unknown): ExitCode {
+  if (thrown instanceof CommanderError) {
+    return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+  if (interruption.signal.aborted) return exitCodes.interrupted;
+  if (isLabError(thrown)) printer.note(`bellwether: ${thrown.message}`);
+  else printer.note(`bellwether: unexpected failure: ${messageOf(thrown)}`);
+  if (isVerbose) printer.note(detailsOf(thrown));
+  else if (!isLabError(thrown))
+    printer.note("run it again with --verbose and report what it prints");
+  return exitCodes.failed;
+}
+
+function detailsOf(thrown: unknown): string {
+  const code = thrown instanceof LabError ? `${thrown.code}\n` : "";
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  const cause =
+    thrown instanceof Error && thrown.cause !== undefined
+      ? `\ncaused by ${detailsOf(thrown.cause)}`
+      : "";
+  return `${code}${stack ?? messageOf(thrown)}${cause}`;
+}
+
+function buildProgram(): Command {
+  const { version } = JSON.parse(
+    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+  ) as { readonly version: string };
+  const program = new Command("bellwether")
+    .description("Software for a quantum-internet testbed: from the time tagger to the key.")
+    .version(version)
+    .option("--verbose", "log more, and show the stack of a failure")
+    .addHelpText("after", exitCodeHelp)
+    .showHelpAfterError("(bellwether --help lists the commands)")
+    .configureHelp({ sortSubcommands: false })
+    .exitOverride();
+  for (const add of addCommands) add(program, context);
+  for (const command of allCommandsOf(program)) command.copyInheritedSettings(program);
+  return program;
+}
+
+const allCommandsOf = (command: Command): readonly Command[] =>
+  command.commands.flatMap((child) => [child, ...allCommandsOf(child)]);
+
+/** Ends the process once what was written has left it; a second Ctrl-C does not wait. */
+function exit(code: ExitCode): void {
+  process.stdout.write("", () => process.exit(code));
+}
+
+process.on("SIGINT", () => {
+  if (interruption.signal.aborted) process.exit(exitCodes.interrupted);
+  interruption.abort(new LabError("command.interrupted", "stopped by Ctrl-C"));
+});
+process.on("SIGTERM", () => {
+  interruption.abort(new LabError("command.interrupted", "stopped by a signal"));
+});
+// The reader of a pipe may go (head, less): that is no failure.
+process.stdout.on("error", () => process.exit(exitCodes.ok));
+
+try {
+  await buildProgram().parseAsync(process.argv);
+  exit(exitCode ?? (interruption.signal.aborted ? exitCodes.interrupted : exitCodes.ok));
+} catch (error) {
+  exit(report(error));
+}

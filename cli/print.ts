@@ -1,0 +1,108 @@
+/** The only writer of the terminal: results on standard output, everything else on standard error. */
+import { toJson } from "../hal/log.ts";
+
+/** A stream as the printer sees it; `process.stdout` is one. */
+export interface TextSink {
+  // biome-ignore lint/style/useNamingConvention: the name is the runtime's.
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** Prints what commands find. */
+export interface Printer {
+  /** Characters that fit a line. */
+  readonly columns: number;
+  /** Writes a line of a result. */
+  line(text?: string): void;
+  /** Writes one JSON object a line; bigints become decimal strings. */
+  json(value: unknown): void;
+  /** Writes text as it is, for CSV. */
+  raw(text: string): void;
+  /** Writes rows in columns under a head; numbers of the last columns stand right where `right` says so. */
+  table(
+    head: readonly string[],
+    rows: readonly (readonly string[])[],
+    right?: readonly number[],
+  ): void;
+  /** Rewrites one line of progress on a terminal; elsewhere nothing is written. */
+  progress(text: string): void;
+  /** Takes the line of progress away. */
+  endProgress(): void;
+  /** Writes a sentence about the work, not part of the result, to standard error. */
+  note(text: string): void;
+  /** Sets a text in bold, or in red, where the terminal shows colours and NO_COLOR is not set. */
+  strong(text: string): string;
+  alarm(text: string): string;
+}
+
+const columnsWithoutTerminal = 100;
+const columnsMin = 40;
+const columnGap = "  ";
+
+/** Creates the printer. */
+export function createPrinter(options: {
+  readonly output: TextSink;
+  readonly errors: TextSink;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}): Printer {
+  const { output, errors, environment } = options;
+  const { NO_COLOR: noColor } = environment;
+  const hasColor = output.isTTY === true && (noColor === undefined || noColor === "");
+  const columns = Math.max(columnsMin, output.columns ?? columnsWithoutTerminal);
+  let progressShown = "";
+  const endProgress = (): void => {
+    if (progressShown === "") return;
+    errors.write("\r\u001b[K");
+    progressShown = "";
+  };
+  const line = (text = ""): void => {
+    endProgress();
+    output.write(`${text}\n`);
+  };
+  const styled = (code: number) => (text: string) =>
+    hasColor ? `\u001b[${code}m${text}\u001b[0m` : text;
+  return {
+    columns,
+    line,
+    json: (value) => line(toJson(value)),
+    raw: (text) => {
+      endProgress();
+      output.write(text);
+    },
+    table: (head, rows, right = []) => {
+      for (const row of layOutTable([head, ...rows], right)) line(row);
+    },
+    progress: (text) => {
+      if (errors.isTTY !== true || text === progressShown) return;
+      errors.write(`\r\u001b[K${text.slice(0, columns - 1)}`);
+      progressShown = text;
+    },
+    endProgress,
+    note: (text) => {
+      endProgress();
+      errors.write(`${text}\n`);
+    },
+    strong: styled(1),
+    alarm: styled(31),
+  };
+}
+
+/** Lays rows out in columns as wide as their widest cell. */
+export function layOutTable(
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  return rows.map((row) =>
+    widths
+      .map((width, column) => {
+        const cell = row[column] ?? "";
+        return right.includes(column) ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join(columnGap)
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,73 @@
+/** Opens a recording for a command, and measures on all of it. */
+import { lastValueFrom, Observable, takeUntil } from "rxjs";
+import { LabError, messageOf } from "../hal/errors.ts";
+import { analyse } from "../hal/tags/analysis.ts";
+import type { AnalysisReport, MeasurementSpec } from "../hal/tags/measurements.ts";
+import { openRecording, type Recording } from "../hal/tags/recording-source.ts";
+import { compileTagKernels } from "../hal/tags/tag-kernels.ts";
+import { TagMemory } from "../hal/tags/tag-memory.ts";
+import type { TagStream } from "../hal/tags/tag-stream.ts";
+
+/** A recording with the memory its tags go through. */
+export interface RecordingSession {
+  readonly recording: Recording;
+  readonly memory: TagMemory;
+  readonly kernels: WebAssembly.Module;
+}
+
+/** Blocks of a recording that may be in memory at a time. */
+export const replaySlots = 16;
+const scratchBytes = 2 ** 28;
+
+/** Opens a recording of any format that is known. @throws LabError `file.*`, `tags.memory`. */
+export async function openRecordingSession(path: string): Promise<RecordingSession> {
+  const memory = TagMemory.create({ slots: 2 * replaySlots, scratchBytes });
+  const kernels = compileTagKernels();
+  const recording = await openRecording(path, { memory, kernels, slots: replaySlots });
+  return { recording, memory, kernels };
+}
+
+/** Measures on a stream of the session, reporting as it goes. @throws LabError `command.measurement`. */
+export function observeReports(
+  session: RecordingSession,
+  stream: TagStream,
+  specs: readonly MeasurementSpec[],
+  signal: AbortSignal,
+): Observable<AnalysisReport> {
+  try {
+    const { memory, kernels } = session;
+    const options = { memory, kernels, blocksHeldMax: 2 * replaySlots };
+    return analyse(stream, specs, options).pipe(takeUntil(aborted(signal)));
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw unmeasurable(cause);
+  }
+}
+
+/** Gives the final report on the whole recording. @throws LabError `file.*`, `tags.*`, `command.*`. */
+export async function measureRecording(
+  session: RecordingSession,
+  specs: readonly MeasurementSpec[],
+  signal: AbortSignal,
+): Promise<AnalysisReport> {
+  const reports$ = observeReports(session, session.recording.stream, specs, signal);
+  const report = await lastValueFrom(reports$, { defaultValue: null });
+  if (report?.isFinal) return report;
+  throw interrupted();
+}
+
+const unmeasurable = (cause: RangeError): LabError =>
+  new LabError("command.measurement", `this cannot be measured: ${messageOf(cause)}`, { cause });
+
+/** The failure of a command that was stopped before it had a result. */
+export const interrupted = (): LabError =>
+  new LabError("command.interrupted", "stopped before the end of the recording");
+
+/** Emits once when the signal is aborted. */
+const aborted = (signal: AbortSignal): Observable<void> =>
+  new Observable((subscriber) => {
+    const emit = (): void => subscriber.next();
+    if (signal.aborted) emit();
+    signal.addEventListener("abort", emit, { once: true });
+    return () => signal.removeEventListener("abort", emit);
+  });

@@ -1,0 +1,133 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, describe, expect, test } from "vitest";
+import { createPrinter } from "../../cli/print.ts";
+import { createTarGz } from "../../cli/tar-archive.ts";
+import { drawHistogram } from "../../cli/terminal-histogram.ts";
+import { bellwether } from "./command-line.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "bellwether-doctor-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("doctor", () => {
+  test("checks this machine, and its exit code says the same as its report", async () => {
+    const { exitCode, output } = await bellwether("doctor", "--json");
+    const { ok, checks, versions } = JSON.parse(output);
+    expect(exitCode).toBe(ok ? 0 : 3);
+    const names = checks.map(({ name }: { readonly name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(["node", "disk", "memory", "clock"]));
+    expect(versions).toMatchObject({ node: process.versions.node });
+  });
+
+  test("bundles checks, logs and the station without its secrets", async () => {
+    const [station, log, out] = ["station.yaml", "run.log", "bundle.tgz"].map((name) =>
+      join(folder, name),
+    ) as [string, string, string];
+    writeFileSync(station, "station: a\nkme:\n  clientPassword: hunter2\n  port: 1\n");
+    writeFileSync(log, '{"level":"info"}\n');
+    await bellwether("doctor", "--bundle", out, "--station", station, "--log", log);
+    const archive = gunzipSync(readFileSync(out)).toString("latin1");
+    for (const name of ["doctor.json", "station/station.yaml", "logs/1-run.log"]) {
+      expect(archive).toContain(name);
+    }
+    expect(archive).not.toContain("hunter2");
+    expect(archive).toContain("clientPassword: [left out]");
+    expect(archive).toContain("port: 1");
+  });
+});
+
+describe("devices", () => {
+  test("lists the drivers without opening anything", async () => {
+    const { exitCode, output } = await bellwether("devices", "--json");
+    expect(exitCode).toBe(0);
+    const { drivers, ports, devices } = JSON.parse(output);
+    expect(drivers).toContainEqual(
+      expect.objectContaining({ id: "s-fifteen/tdc1", roles: ["time-tagger"] }),
+    );
+    expect(Array.isArray(ports)).toBe(true);
+    expect(devices).toBeNull();
+  });
+});
+
+describe("station check", () => {
+  test("names file and line of every problem, and exits with 1", async () => {
+    const path = join(folder, "wrong.yaml");
+    writeFileSync(path, "station: a\nnodes:\n  alice:\n    devces: {}\nnonsense: 1\n");
+    const { exitCode, output, errors } = await bellwether("station", "check", path);
+    expect([exitCode, output]).toEqual([1, ""]);
+    expect(errors).toContain(`${path}:4:`);
+    expect(errors).toContain(`${path}:5:`);
+    const report = await bellwether("station", "check", path, "--json");
+    expect(report.exitCode).toBe(1);
+    const { ok, problems } = JSON.parse(report.output);
+    expect(ok).toBe(false);
+    expect(problems[0]).toMatchObject({ file: path, line: 4 });
+  });
+});
+
+describe("the archive", () => {
+  test("has a header whose checksum holds and pads files to 512 bytes", () => {
+    const tar = gunzipSync(createTarGz([{ name: "a.txt", bytes: Buffer.from("hello") }], 0));
+    expect(tar.length).toBe(512 + 512 + 1_024);
+    const header = Buffer.from(tar.subarray(0, 512));
+    const checksum = Number.parseInt(header.toString("ascii", 148, 154), 8);
+    header.fill(" ", 148, 156);
+    expect(checksum).toBe(header.reduce((sum, byte) => sum + byte, 0));
+    expect(tar.toString("ascii", 512, 517)).toBe("hello");
+  });
+});
+
+describe("the drawing of a histogram", () => {
+  test("shows the highest column full, the axis in ns, and fits the terminal", () => {
+    const counts = Array.from({ length: 200 }, (_, index) => (index === 100 ? 80 : index % 3));
+    const lines = drawHistogram(
+      { fromPs: -100_000, binPs: 1_000, counts },
+      { columns: 72, rows: 4 },
+    );
+    expect(lines).toHaveLength(6);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(72);
+    expect(lines[0]?.match(/█/g)).toHaveLength(1);
+    expect(lines.at(-1)).toMatch(/^ +-100 .* ns$/);
+  });
+  test("draws nothing high where nothing was counted", () => {
+    const lines = drawHistogram({ fromPs: 0, binPs: 1, counts: [0, 0] }, { columns: 40, rows: 2 });
+    expect(lines.join("")).not.toMatch(/[▁-█]/);
+  });
+});
+
+describe("the printer", () => {
+  const printerOn = (isTerminal: boolean, environment = {}) => {
+    const written: string[] = [];
+    const errors: string[] = [];
+    const sink = (target: string[]) => ({
+      // biome-ignore lint/style/useNamingConvention: the name is the runtime's.
+      isTTY: isTerminal,
+      columns: 80,
+      write: (text: string) => target.push(text),
+    });
+    const printer = createPrinter({ output: sink(written), errors: sink(errors), environment });
+    return { printer, written, errors };
+  };
+  test("shows progress on a terminal alone, and takes it away before a result", () => {
+    const { printer, written, errors } = printerOn(true);
+    printer.progress("half");
+    printer.line("done");
+    expect([written, errors]).toEqual([["done\n"], ["\r\u001b[Khalf", "\r\u001b[K"]]);
+    const piped = printerOn(false);
+    piped.printer.progress("half");
+    expect(piped.errors).toEqual([]);
+  });
+  test("uses no colour in a pipe or under NO_COLOR", () => {
+    expect(printerOn(true).printer.strong("a")).toBe("\u001b[1ma\u001b[0m");
+    expect(printerOn(false).printer.strong("a")).toBe("a");
+    const environment = Object.fromEntries([["NO_COLOR", "1"]]);
+    expect(printerOn(true, environment).printer.strong("a")).toBe("a");
+  });
+  test("writes bigints as decimal strings, one object a line", () => {
+    const { printer, written } = printerOn(false);
+    printer.json({ timePs: 9_007_199_254_740_993n });
+    expect(written).toEqual(['{"timePs":"9007199254740993"}\n']);
+  });
+});
