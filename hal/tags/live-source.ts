@@ -143,6 +143,7 @@ class LivePort implements StreamingPort {
   readonly #end: LinkEnd;
   readonly #counts = new Subject<IngestCounts>();
   readonly #hasExited: Promise<void>;
+  readonly #terminate: () => Promise<unknown>;
   #running: RunningStream | undefined;
   #isClosing = false;
 
@@ -151,6 +152,7 @@ class LivePort implements StreamingPort {
     this.#memory = memory;
     this.#channel = channel;
     this.#end = createLinkEnd(port.url);
+    this.#terminate = () => worker.terminate();
     this.#hasExited = new Promise((resolve) => worker.once("exit", () => resolve()));
     worker.on("message", (report: IngestReport) => this.#receive(report));
     worker.on("error", (error) =>
@@ -203,7 +205,7 @@ class LivePort implements StreamingPort {
       this.#isClosing = true;
       this.#channel.tell({ type: "close" });
     }
-    await withDeadline(systemClock, this.#hasExited, closeTimeoutMs);
+    await withDeadline(systemClock, this.#hasExited, closeTimeoutMs).catch(() => this.#terminate());
     await this.#port.close();
     this.#end.end();
   }

@@ -39,6 +39,8 @@ export interface Bench {
   ): Promise<Opened>;
   readonly tagMemory: TagMemory;
   readonly portClient: PortClient;
+  /** Closes what a failed test left open. */
+  closeDevices(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -91,8 +93,11 @@ export async function setUpBench(
     if (found === undefined) throw new TypeError(`no ${name} on the bench`);
     return found;
   };
+  const closeDevices = async (): Promise<void> => {
+    await Promise.allSettled(opened.splice(0).map((device) => device.close()));
+  };
   return {
-    ...{ light, instrument, tagMemory, portClient },
+    ...{ light, instrument, tagMemory, portClient, closeDevices },
     open: async (manifest, name, options = {}) => {
       const device = await openDevice({
         ...{ name, manifest, url: instrument(name).url, portClient, tagMemory, clock },
@@ -102,7 +107,7 @@ export async function setUpBench(
       return device as never;
     },
     close: async () => {
-      await Promise.allSettled(opened.map((device) => device.close()));
+      await closeDevices();
       await portClient.close();
       shining[Symbol.dispose]();
       await host.close();

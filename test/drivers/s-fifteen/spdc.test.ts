@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { spdcManifest } from "../../../drivers/s-fifteen/spdc/manifest.ts";
 import {
   parseStatus,
@@ -60,6 +60,7 @@ describe("an SPDC board on the bench", () => {
   beforeAll(async () => {
     bench = await setUpBench({ source: { model: "s-fifteen/spdc" } });
   });
+  afterEach(() => bench.closeDevices());
   afterAll(() => bench.close());
   const open = async (): Promise<PairSource> =>
     bench.open(spdcManifest, "source", { limits: { currentMaMax: 5 } });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { spdcManifest } from "../../../drivers/s-fifteen/spdc/manifest.ts";
 import { tdc1Manifest } from "../../../drivers/s-fifteen/tdc1/manifest.ts";
 import {
@@ -51,6 +51,7 @@ describe("a TDC1 on the bench", () => {
       remote: { model: "s-fifteen/tdc1", at: "tcp" },
     });
   });
+  afterEach(() => bench.closeDevices());
   afterAll(() => bench.close());
   const openTagger = (name = "tagger"): Promise<TimeTagger> => bench.open(tdc1Manifest, name);
 
@@ -60,9 +61,11 @@ describe("a TDC1 on the bench", () => {
     const before = await bench.instrument("tagger").countInside();
     const tagger = await openTagger();
     expect(tagger.identity).toMatchObject({ serialNumber: "TDC1-0042", model: "TDC1" });
+    const startMs = systemClock.monotonicMs();
     const stream = await tagger.startTagging();
+    const waitedMs = systemClock.monotonicMs() - startMs;
     const heard = listen(stream, 4);
-    expect(stream.anchor.uncertaintyPs).toBeLessThan(250_000_000_000n);
+    expect(Number(stream.anchor.uncertaintyPs) / 1e9).toBeLessThan(waitedMs / 2 + 1);
     await sleep(systemClock, 400);
     await tagger.stopTagging();
     const { tags, coveredPs } = await heard;
@@ -86,17 +89,19 @@ describe("a TDC1 on the bench", () => {
     const tagger = await openTagger();
     bench.light.clicksPerS = 0;
     await sleep(systemClock, 20);
+    const startMs = systemClock.monotonicMs();
     const stream = await tagger.startTagging();
     const heard = listen(stream, 4);
     await sleep(systemClock, 500);
     await tagger.stopTagging();
     bench.light.clicksPerS = 100_000;
+    const elapsedMs = systemClock.monotonicMs() - startMs;
     const { tags, blocks, coveredPs, losses, end } = await heard;
     expect({ tags, losses, end }).toEqual({ tags: 0, losses: [], end: "complete" });
     // Dummies every 134 ms alone tell of the dark; the first one is where the stream begins.
     expect(blocks).toBeGreaterThan(0);
     expect(Number(coveredPs) / 1e9).toBeGreaterThan(130);
-    expect(Number(coveredPs) / 1e9).toBeLessThan(560);
+    expect(Number(coveredPs) / 1e9).toBeLessThan(elapsedMs);
     await tagger.close();
   });
 
@@ -189,6 +194,6 @@ describe("a TDC1 on the bench", () => {
     expect(end).toMatch(/went away/);
     expect(losses.at(-1)).toMatchObject({ cause: "disconnected", count: null });
     expect(states).toEqual(["ready", "active", "disconnected"]);
-    await tagger.close().catch(() => {});
+    await tagger.close();
   });
 });
