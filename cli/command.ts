@@ -1,7 +1,7 @@
 /** What every command is given, and how its arguments are read. */
 import { type Command, InvalidArgumentError } from "commander";
 import type { Clock } from "../hal/clock.ts";
-import { messageOf } from "../hal/errors.ts";
+import { LabError, messageOf } from "../hal/errors.ts";
 import type { Logger } from "../hal/log.ts";
 import type { RandomSource } from "../hal/random.ts";
 import { type Ps, parsePs } from "../hal/units.ts";
@@ -40,16 +40,21 @@ export function positiveTimeArgument(text: string): Ps {
   return time;
 }
 
-/** Reads a channel, counted from 0. */
-export function channelArgument(text: string): number {
-  if (!/^\d{1,3}$/.test(text) || Number(text) > 255) {
-    throw new InvalidArgumentError("a channel is a whole number from 0 to 255.");
+/** A channel as it was written: its number from 0, or its name in the recording, such as a detector's. */
+export type ChannelName = number | string;
+
+/** Reads a channel. */
+export function channelArgument(text: string): ChannelName {
+  if (!/^\d+$/.test(text)) {
+    if (/^\p{L}/u.test(text)) return text;
+    throw new InvalidArgumentError("a channel is a number from 0, or a name in the recording.");
   }
+  if (Number(text) > 255) throw new InvalidArgumentError("channels end at 255.");
   return Number(text);
 }
 
 /** Reads a list of two or more different channels, `0,1`. */
-export function channelsArgument(text: string): readonly number[] {
+export function channelsArgument(text: string): readonly ChannelName[] {
   const channels = text.split(",").map(channelArgument);
   if (channels.length < 2 || new Set(channels).size !== channels.length) {
     throw new InvalidArgumentError("name two or more different channels, such as 0,1.");
@@ -57,16 +62,28 @@ export function channelsArgument(text: string): readonly number[] {
   return channels;
 }
 
+/** Delays by channel. */
+export type NamedDelays = ReadonlyMap<ChannelName, Ps>;
+
 /** Reads `1=-23.94ns` onto the delays read so far; a delay is added to the channel's times. */
-export function delayArgument(
-  text: string,
-  previous: ReadonlyMap<number, Ps>,
-): ReadonlyMap<number, Ps> {
+export function delayArgument(text: string, previous: NamedDelays): NamedDelays {
   const [channel, delay, ...rest] = text.split("=");
   if (channel === undefined || delay === undefined || rest.length > 0) {
     throw new InvalidArgumentError("write a channel and its delay, such as 1=-23.94ns.");
   }
   return new Map(previous).set(channelArgument(channel), timeArgument(delay));
+}
+
+/** Gives the number of a channel of a recording. @throws LabError `command.channel` when no channel has the name. */
+export function channelNumber(
+  name: ChannelName,
+  channels: readonly { readonly channel: number; readonly label: string }[],
+): number {
+  if (typeof name === "number") return name;
+  const found = channels.find(({ label }) => label === name);
+  if (found !== undefined) return found.channel;
+  const known = channels.map(({ label }) => label).join(", ");
+  throw new LabError("command.channel", `no channel is named "${name}"; there are ${known}`);
 }
 
 /** Reads a number above zero. */

@@ -13,6 +13,7 @@ export interface Estimate {
   readonly uncertainty: number;
 }
 
+/** One node: its instruments, its detectors, and what was lost. */
 export interface NodeState {
   readonly name: string;
   readonly devices: readonly {
@@ -41,6 +42,7 @@ export interface NodeState {
   }[];
 }
 
+/** One link between two nodes, as the end that matches sees it. */
 export interface LinkState {
   readonly name: string;
   readonly ends: readonly [string, string];

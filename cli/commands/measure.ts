@@ -2,22 +2,33 @@ import { type Command, Option } from "commander";
 import type {
   AnalysisReport,
   ChannelDelays,
+  CoincidencesSpec,
   DelayResult,
+  DelaySpec,
+  HistogramSpec,
   MeasurementResult,
   MeasurementSpec,
+  RatesSpec,
 } from "../../hal/tags/measurements.ts";
 import { formatPs, type Ps, ps } from "../../hal/units.ts";
 import { formatQuantity, plainStyle } from "../../web/quantity.ts";
 import {
+  type ChannelName,
   type CommandContext,
   channelArgument,
+  channelNumber,
   channelsArgument,
   delayArgument,
+  type NamedDelays,
   positiveTimeArgument,
 } from "../command.ts";
 import { exitCodes } from "../exit-codes.ts";
 import type { Printer } from "../print.ts";
-import { measureRecording, openRecordingSession } from "../recording-session.ts";
+import {
+  measureRecording,
+  openRecordingSession,
+  type RecordingSession,
+} from "../recording-session.ts";
 import { drawHistogram } from "../terminal-histogram.ts";
 import { lossSentence, rateText } from "../wording.ts";
 
@@ -49,25 +60,40 @@ const addMeasurement = (measure: Command, name: string, description: string): Co
 const delayOption = (): Option =>
   new Option("--delay <channel=time>", "added to the channel's times; may be repeated")
     .argParser(delayArgument)
-    .default(new Map<number, Ps>(), "none");
+    .default(new Map<ChannelName, Ps>(), "none");
 
 const timeOption = (flags: string, description: string, byDefault: Ps): Option =>
   new Option(flags, description)
     .argParser(positiveTimeArgument)
     .default(byDefault, formatPs(byDefault).replace(" ", ""));
 
-const delaysOf = (delays: ReadonlyMap<number, Ps>): ChannelDelays => Object.fromEntries(delays);
+/** The recording as arguments mean it: channels by number or by name. */
+interface Wiring {
+  number(name: ChannelName): number;
+  delays(delays: NamedDelays): ChannelDelays;
+}
+
+function wiringOf({ recording }: RecordingSession): Wiring {
+  const number = (name: ChannelName): number => channelNumber(name, recording.stream.channels);
+  return {
+    number,
+    delays: (delays) =>
+      Object.fromEntries([...delays].map(([name, delayPs]) => [number(name), delayPs])),
+  };
+}
 
 /** Measures one thing on a whole recording; a lost tag is worth a line on standard error. */
 async function measureOne<Kind extends MeasurementSpec["kind"]>(
   path: string,
-  spec: MeasurementSpec & { readonly kind: Kind },
+  specOf: (wiring: Wiring) => MeasurementSpec & { readonly kind: Kind },
   { printer, signal }: CommandContext,
 ): Promise<{
   readonly report: AnalysisReport;
+  readonly spec: MeasurementSpec & { readonly kind: Kind };
   readonly result: MeasurementResult & { readonly kind: Kind };
 }> {
   const session = await openRecordingSession(path);
+  const spec = specOf(wiringOf(session));
   const report = await measureRecording(session, [spec], signal);
   const isWanted = (
     result: MeasurementResult,
@@ -77,15 +103,15 @@ async function measureOne<Kind extends MeasurementSpec["kind"]>(
   if (report.spansLoss) {
     printer.note(`${path}: ${lossSentence(report.lostTags, report.losses.length)}`);
   }
-  return { report, result };
+  return { report, spec, result };
 }
 
 interface CorrelationOptions extends OutputOptions {
-  readonly start: number;
-  readonly stop: number;
+  readonly start: ChannelName;
+  readonly stop: ChannelName;
   readonly bin: Ps;
   readonly range: Ps;
-  readonly delay: ReadonlyMap<number, Ps>;
+  readonly delay: NamedDelays;
 }
 
 function addCorrelation(measure: Command, context: CommandContext): void {
@@ -94,17 +120,29 @@ function addCorrelation(measure: Command, context: CommandContext): void {
     "correlation",
     "histogram of stop minus start, all pairs, in [-range, range)",
   )
-    .option("--start <channel>", "channel of the starts, from 0", channelArgument, 0)
-    .option("--stop <channel>", "channel of the stops, from 0", channelArgument, 1)
+    .option(
+      "--start <channel>",
+      "channel of the starts, by number from 0 or by name",
+      channelArgument,
+      0,
+    )
+    .option(
+      "--stop <channel>",
+      "channel of the stops, by number from 0 or by name",
+      channelArgument,
+      1,
+    )
     .addOption(timeOption("--bin <time>", "width of a bin", ps(1_000n)))
     .addOption(timeOption("--range <time>", "largest difference", ps(100_000n)))
     .addOption(delayOption())
     .action((path: string, options: CorrelationOptions) =>
       context.run(async () => {
-        const { start, stop, bin: binPs, range: rangePs } = options;
-        const delaysPs = delaysOf(options.delay);
-        const spec = { kind: "histogram", start, stop, binPs, rangePs, delaysPs } as const;
-        const { result } = await measureOne(path, spec, context);
+        const { start, stop, bin: binPs, range: rangePs, delay } = options;
+        const specOf = ({ number, delays }: Wiring): HistogramSpec => ({
+          ...{ kind: "histogram", start: number(start), stop: number(stop) },
+          ...{ binPs, rangePs, delaysPs: delays(delay) },
+        });
+        const { result } = await measureOne(path, specOf, context);
         const { fromPs, counts } = result;
         const { printer } = context;
         if (options.json) {
@@ -125,15 +163,20 @@ function addCorrelation(measure: Command, context: CommandContext): void {
 }
 
 interface CoincidencesOptions extends OutputOptions {
-  readonly channels: readonly number[];
+  readonly channels: readonly ChannelName[];
   readonly window: Ps;
-  readonly delay: ReadonlyMap<number, Ps>;
+  readonly delay: NamedDelays;
   readonly spacing?: Ps;
 }
 
 function addCoincidences(measure: Command, context: CommandContext): void {
   addMeasurement(measure, "coincidences", "pairs of two channels within a window, and accidentals")
-    .option("--channels <a,b>", "two channels, from 0", channelsArgument, [0, 1])
+    .option(
+      "--channels <a,b>",
+      "two channels, by number from 0 or by name",
+      channelsArgument,
+      [0, 1],
+    )
     .addOption(timeOption("--window <time>", "full width of the window", ps(1_000n)))
     .addOption(delayOption())
     .option(
@@ -147,14 +190,12 @@ function addCoincidences(measure: Command, context: CommandContext): void {
         if (first === undefined || second === undefined || more.length > 0) {
           command.error("error: --channels takes two channels, such as 0,1");
         }
-        const spec = {
-          kind: "coincidences",
-          channels: [first, second],
-          windowPs: options.window,
-          delaysPs: delaysOf(options.delay),
+        const specOf = ({ number, delays }: Wiring): CoincidencesSpec => ({
+          ...{ kind: "coincidences", channels: [number(first), number(second)] },
+          ...{ windowPs: options.window, delaysPs: delays(options.delay) },
           ...(options.spacing === undefined ? {} : { spacingPs: options.spacing }),
-        } as const;
-        const { report, result } = await measureOne(path, spec, context);
+        });
+        const { report, spec, result } = await measureOne(path, specOf, context);
         const record = {
           coincidences: result.coincidences,
           accidentals: result.accidentals.value,
@@ -190,8 +231,8 @@ function addCoincidences(measure: Command, context: CommandContext): void {
 }
 
 interface DelayOptions extends OutputOptions {
-  readonly start: number;
-  readonly stop: number;
+  readonly start: ChannelName;
+  readonly stop: ChannelName;
   readonly range: Ps;
 }
 
@@ -201,14 +242,26 @@ function addDelay(measure: Command, context: CommandContext): void {
     "delay",
     "find the delay to add to the stop channel so that correlated tags coincide; exit code 3 when there is none",
   )
-    .option("--start <channel>", "channel of the starts, from 0", channelArgument, 0)
-    .option("--stop <channel>", "channel of the stops, from 0", channelArgument, 1)
+    .option(
+      "--start <channel>",
+      "channel of the starts, by number from 0 or by name",
+      channelArgument,
+      0,
+    )
+    .option(
+      "--stop <channel>",
+      "channel of the stops, by number from 0 or by name",
+      channelArgument,
+      1,
+    )
     .addOption(timeOption("--range <time>", "largest delay looked at", ps(1_000_000n)))
     .action((path: string, options: DelayOptions) =>
       context.run(async () => {
         const { start, stop, range: rangePs } = options;
-        const spec = { kind: "delay", start, stop, rangePs } as const;
-        const { result } = await measureOne(path, spec, context);
+        const specOf = ({ number }: Wiring): DelaySpec => ({
+          ...{ kind: "delay", start: number(start), stop: number(stop), rangePs },
+        });
+        const { result } = await measureOne(path, specOf, context);
         const record = delayRecord(result);
         printDelay(context.printer, record, options);
         return record.delayPs === null ? exitCodes.problemsFound : undefined;
@@ -266,7 +319,11 @@ function addRates(measure: Command, context: CommandContext): void {
   addMeasurement(measure, "rates", "tags and rate of each channel").action(
     (path: string, options: OutputOptions) =>
       context.run(async () => {
-        const { report, result } = await measureOne(path, { kind: "rates" }, context);
+        const { report, result } = await measureOne(
+          path,
+          (): RatesSpec => ({ kind: "rates" }),
+          context,
+        );
         const { printer } = context;
         const seen = result.channels.filter(({ count }) => count > 0);
         if (options.json) {

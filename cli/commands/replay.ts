@@ -4,8 +4,10 @@ import type { AnalysisReport, HistogramResult, RatesResult } from "../../hal/tag
 import type { Recording } from "../../hal/tags/recording-source.ts";
 import { formatPs, type Ps, ps } from "../../hal/units.ts";
 import {
+  type ChannelName,
   type CommandContext,
   channelArgument,
+  channelNumber,
   positiveNumberArgument,
   positiveTimeArgument,
 } from "../command.ts";
@@ -22,8 +24,8 @@ import { printLosses, rateText } from "../wording.ts";
 
 interface ReplayOptions {
   readonly speed?: number;
-  readonly start?: number;
-  readonly stop?: number;
+  readonly start?: ChannelName;
+  readonly stop?: ChannelName;
   readonly bin?: Ps;
   readonly range: Ps;
   readonly json?: true;
@@ -113,13 +115,15 @@ async function channelsToCorrelate(
   recording: Recording,
   { start, stop }: ReplayOptions,
 ): Promise<{ readonly start: number; readonly stop: number } | null> {
-  if (start !== undefined && stop !== undefined) return { start, stop };
+  const number = (name: ChannelName): number => channelNumber(name, recording.stream.channels);
+  if (start !== undefined && stop !== undefined)
+    return { start: number(start), stop: number(stop) };
   const { channels } = await recording.facts();
   const [first, second] = Object.keys(channels).map(Number);
   const pair = { start: start ?? first, stop: stop ?? second };
   return pair.start === undefined || pair.stop === undefined
     ? null
-    : { start: pair.start, stop: pair.stop };
+    : { start: number(pair.start), stop: number(pair.stop) };
 }
 
 const ratesIn = ({ results }: AnalysisReport): RatesResult["channels"] =>

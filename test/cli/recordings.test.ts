@@ -55,11 +55,21 @@ describe.skipIf(data === undefined)("the command line on real recordings", () =>
   });
 
   test.each([
-    ["1=-23.94ns", 1],
-    ["1=23.94ns", 7],
-  ])("measure coincidences with delay %s gives %d", async (delay, expected) => {
+    ["0,1", "1=-23.94ns", 1],
+    ["Input 1,Input 2", "Input 2=23.94ns", 7],
+  ])("measure coincidences of %s with delay %s gives %d", async (channels, delay, expected) => {
     const result = await json(
-      ...["measure", "coincidences", eta, "--channels", "0,1", "--window", "1ns", "--delay", delay],
+      ...[
+        "measure",
+        "coincidences",
+        eta,
+        "--channels",
+        channels,
+        "--window",
+        "1ns",
+        "--delay",
+        delay,
+      ],
     );
     expect(result).toMatchObject({ coincidences: expected, windowPs: "1000", lostTags: 0 });
     expect(result).toHaveProperty("accidentals", expect.any(Number));
