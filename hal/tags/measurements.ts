@@ -30,7 +30,7 @@ export interface CoincidencesSpec {
   readonly windowPs: bigint;
   readonly delaysPs?: ChannelDelays;
   /** Even, at least 20; 20 by default. */
-  readonly displacedWindows?: number;
+  readonly displacements?: number;
   /** 10 windows by default; for pulsed light give a multiple of the period. */
   readonly spacingPs?: bigint;
 }
@@ -63,6 +63,7 @@ export interface RatesResult {
   }[];
 }
 
+/** All time differences of two channels, binned. */
 export interface HistogramResult {
   readonly kind: "histogram";
   readonly start: number;
@@ -76,6 +77,7 @@ export interface HistogramResult {
   readonly uncorrelatedPerBin: number;
 }
 
+/** Coincidences of two channels, and how many of them are expected by accident. */
 export interface CoincidencesResult {
   readonly kind: "coincidences";
   readonly channels: readonly [number, number];
@@ -94,6 +96,7 @@ export interface CoincidencesResult {
   readonly accidentalRateHz: Figure | null;
 }
 
+/** Where two channels are correlated most significantly. */
 export interface DelayResult {
   readonly kind: "delay";
   readonly start: number;
@@ -115,6 +118,7 @@ export interface DelayResult {
   } | null;
 }
 
+/** What a measurement gave; of the kind of its spec. */
 export type MeasurementResult = RatesResult | HistogramResult | CoincidencesResult | DelayResult;
 
 /** What has been measured so far: one result for each spec, in their order. */

@@ -17,7 +17,7 @@ import { exactReciprocal, type TagKernels } from "./tag-kernels.ts";
 const neverPs = 2n ** 62n;
 /** Bins of a delay search. */
 const delayBinsMax = 2 ** 20;
-const displacedWindowsDefault = 20;
+const displacementsDefault = 20;
 
 /** Counts and time that a result is set against. */
 export interface Exposure {
@@ -59,18 +59,18 @@ function histogramRange(spec: HistogramSpec): PairRange {
 }
 
 function coincidenceRange(spec: CoincidencesSpec): PairRange {
-  const { channels, windowPs, displacedWindows = displacedWindowsDefault } = spec;
+  const { channels, windowPs, displacements = displacementsDefault } = spec;
   const [start, stop] = channels;
   const stepPs = spec.spacingPs ?? 10n * windowPs;
   if (start === stop) throw new RangeError("coincidences need two channels");
   if (windowPs < 1n || stepPs < windowPs) throw new RangeError("displaced windows may not overlap");
-  if (displacedWindows < 20 || displacedWindows % 2 !== 0) {
-    throw new RangeError(`displacedWindows is even and at least 20, not ${displacedWindows}`);
+  if (displacements < 20 || displacements % 2 !== 0) {
+    throw new RangeError(`displacements is even and at least 20, not ${displacements}`);
   }
-  const aside = BigInt(displacedWindows / 2);
+  const aside = BigInt(displacements / 2);
   const lowPs = -(windowPs / 2n) - shiftOf(spec.delaysPs, start, stop) - aside * stepPs;
   const spanPs = 2n * aside * stepPs + windowPs;
-  return { start, stop, lowPs, spanPs, stepPs, widthPs: windowPs, counters: displacedWindows + 1 };
+  return { start, stop, lowPs, spanPs, stepPs, widthPs: windowPs, counters: displacements + 1 };
 }
 
 function delayRange(spec: DelaySpec): PairRange {

@@ -63,9 +63,9 @@ export class RecordReader {
   /** Reads to the end and gives what was found. */
   read(file: number): RecordingFacts {
     this.#initialise();
-    const { dataOffset, recordBytes, records } = this.#plan;
-    const end = dataOffset + records * recordBytes;
-    for (let position = dataOffset; position < end; ) {
+    const { firstRecordByte, recordBytes, records } = this.#plan;
+    const end = firstRecordByte + records * recordBytes;
+    for (let position = firstRecordByte; position < end; ) {
       const wanted = Math.min(inputBytes, end - position);
       const bytes = readSync(file, this.#input, 0, wanted, position);
       if (bytes < recordBytes) break;

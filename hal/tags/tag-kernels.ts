@@ -58,7 +58,7 @@ export interface TagKernels {
     widthPs: bigint,
     magic: bigint,
     shift: number,
-    windows: number,
+    counters: number,
   ): void;
   findDisorder(times: number, count: number, previousPs: bigint): number;
   sortNearlySorted(times: number, channels: number, count: number, sorted: number): number;

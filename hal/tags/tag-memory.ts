@@ -32,7 +32,7 @@ export interface TagMemoryLayout {
   readonly releaseCounterAddress: number;
   readonly slotsAddress: number;
   readonly slotBytes: number;
-  readonly channelsOffset: number;
+  readonly channelsWithinSlot: number;
   readonly scratchAddress: number;
 }
 
@@ -84,13 +84,13 @@ function layOut(settings: TagMemorySettings): TagMemoryLayout {
   const slotTableAddress = kernelStaticBytes;
   const releaseCounterAddress = slotTableAddress + 4 * slots;
   const slotsAddress = alignUp(releaseCounterAddress + 4, 128);
-  const channelsOffset = alignUp(8 * tagsPerBlock + slackBytes, 128);
-  const slotBytes = channelsOffset + alignUp(tagsPerBlock + slackBytes, 128);
+  const channelsWithinSlot = alignUp(8 * tagsPerBlock + slackBytes, 128);
+  const slotBytes = channelsWithinSlot + alignUp(tagsPerBlock + slackBytes, 128);
   const scratchAddress = slotsAddress + slots * slotBytes;
   const bytes = alignUp(scratchAddress + scratchBytes, wasmPageBytes);
   return {
     ...{ bytes, slots, tagsPerBlock, slotTableAddress, releaseCounterAddress },
-    ...{ slotsAddress, slotBytes, channelsOffset, scratchAddress },
+    ...{ slotsAddress, slotBytes, channelsWithinSlot, scratchAddress },
   };
 }
 
@@ -155,7 +155,7 @@ export class TagMemory {
   }
 
   channelsAddress(slot: number): number {
-    return this.timesAddress(slot) + this.layout.channelsOffset;
+    return this.timesAddress(slot) + this.layout.channelsWithinSlot;
   }
 
   /** The time column of a block. @throws LabError `tags.stale` once the slot was recycled. */

@@ -12,12 +12,12 @@ const stepTicksMax = 75_000_000;
 const provingWords = 33;
 export const tdc1ProvingBytes = (provingWords + 1) * wordBytes;
 
-/** Ticks that go by over the proving words from `offset` on; Infinity when a step is impossible. */
-function advanceFrom(bytes: DataView, offset: number): number {
+/** Ticks that go by over the proving words from `start` on; Infinity when a step is impossible. */
+function advanceFrom(bytes: DataView, start: number): number {
   let advance = 0;
-  let before = bytes.getUint32(offset, true) >>> 5;
+  let before = bytes.getUint32(start, true) >>> 5;
   for (let word = 1; word < provingWords; word++) {
-    const time = bytes.getUint32(offset + wordBytes * word, true) >>> 5;
+    const time = bytes.getUint32(start + wordBytes * word, true) >>> 5;
     const step = (time - before) & timeMask;
     if (step > stepTicksMax) return Number.POSITIVE_INFINITY;
     advance += step;
@@ -27,15 +27,15 @@ function advanceFrom(bytes: DataView, offset: number): number {
 }
 
 /**
- * Gives the offset, from `from` on, of the first byte of a word, or null when `bytes` holds no place at which
+ * Gives the place, from `from` on, of the first byte of a word, or null when `bytes` holds no place at which
  * `tdc1ProvingBytes` make sense.
  */
 export function findTdc1Place(bytes: DataView, from: number): number | null {
   for (let start = from; start + tdc1ProvingBytes <= bytes.byteLength; start += wordBytes) {
     let [best, bestAdvance] = [start, Number.POSITIVE_INFINITY];
-    for (let offset = start; offset < start + wordBytes; offset++) {
-      const advance = advanceFrom(bytes, offset);
-      if (advance < bestAdvance) [best, bestAdvance] = [offset, advance];
+    for (let at = start; at < start + wordBytes; at++) {
+      const advance = advanceFrom(bytes, at);
+      if (advance < bestAdvance) [best, bestAdvance] = [at, advance];
     }
     if (Number.isFinite(bestAdvance)) return best;
   }

@@ -27,7 +27,7 @@ export type PtuValue =
 export interface PtuHeader {
   readonly version: string;
   readonly tags: ReadonlyMap<string, PtuValue>;
-  readonly dataOffset: number;
+  readonly firstRecordByte: number;
 }
 
 /** The type codes of header tags. */
@@ -135,7 +135,7 @@ export function parsePtuHeader(path: string, bytes: Uint8Array): PtuHeader {
     const next = at + tagBytes + Number(payloadBytes);
     if (payloadBytes < 0n || next > bytes.length) break;
     if (identifier === "Header_End") {
-      return { version: ascii(bytes.subarray(8, 16)), tags, dataOffset: next };
+      return { version: ascii(bytes.subarray(8, 16)), tags, firstRecordByte: next };
     }
     const value = parseValue(view, type, at + 40, bytes.subarray(at + tagBytes, next));
     tags.set(index < 0 ? identifier : `${identifier}[${index}]`, value);
@@ -201,7 +201,7 @@ function resolutionPsOf(path: string, header: PtuHeader): number {
 
 /** Finds how many records there are: what the header promises, as far as the file holds them. */
 function countRecords(path: string, header: PtuHeader, fileBytes: number) {
-  const dataBytes = fileBytes - header.dataOffset;
+  const dataBytes = fileBytes - header.firstRecordByte;
   const held = Math.floor(dataBytes / 4);
   const promised = integerTag(path, header, "TTResult_NumberOfRecords");
   const warnings: string[] = [];
@@ -259,7 +259,13 @@ export function readPtuHead(path: string, bytes: Uint8Array, fileBytes: number):
   return {
     format: "ptu-t2",
     plan: {
-      ...{ ...recordType, recordBytes: 4, dataOffset: header.dataOffset, records, resolutionPs },
+      ...{
+        ...recordType,
+        recordBytes: 4,
+        firstRecordByte: header.firstRecordByte,
+        records,
+        resolutionPs,
+      },
       ...{ isLegacy: false, startsAtZero: true },
     },
     tickPs: { numerator: BigInt(resolutionPs), denominator: 1n },

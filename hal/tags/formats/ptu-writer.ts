@@ -47,10 +47,10 @@ export interface PtuDescription {
   readonly fileGuid?: string;
 }
 
-/** Encodes the header; `countOffset` is where the number of records (i64) stands. */
+/** Encodes the header; `countByte` is where the number of records (i64) stands. */
 export function encodePtuHeader(description: PtuDescription): {
   readonly bytes: Uint8Array;
-  readonly countOffset: number;
+  readonly countByte: number;
 } {
   const { int, float, dateTime, ansiString, empty } = ptuTagTypes;
   const guid = description.fileGuid ?? randomUUID().toUpperCase();
@@ -71,12 +71,12 @@ export function encodePtuHeader(description: PtuDescription): {
     encodeTag("TTResultFormat_TTTRRecType", int, recordType),
     encodeTag("TTResultFormat_BitsPerRecord", int, 32n),
   ];
-  const countOffset = before.reduce((sum, part) => sum + part.length, 0) + 40;
+  const countByte = before.reduce((sum, part) => sum + part.length, 0) + 40;
   const after = [
     encodeTag("TTResult_NumberOfRecords", int, 0n),
     encodeTag("Header_End", empty, null),
   ];
-  return { bytes: Buffer.concat([...before, ...after]), countOffset };
+  return { bytes: Buffer.concat([...before, ...after]), countByte };
 }
 
 function encodeChannel(channel: number): number {
@@ -116,21 +116,21 @@ export class PtuT2Encoder {
 /** A PTU file being written. */
 export class PtuWriter {
   readonly #file: FileHandle;
-  readonly #countOffset: number;
+  readonly #countByte: number;
   readonly #encoder = new PtuT2Encoder();
   #records = 0;
 
   /** Creates or overwrites the file and writes its header. */
   static async create(path: string, description: PtuDescription): Promise<PtuWriter> {
     const file = await open(path, "w");
-    const { bytes, countOffset } = encodePtuHeader(description);
+    const { bytes, countByte } = encodePtuHeader(description);
     await file.appendFile(bytes);
-    return new PtuWriter(file, countOffset);
+    return new PtuWriter(file, countByte);
   }
 
-  private constructor(file: FileHandle, countOffset: number) {
+  private constructor(file: FileHandle, countByte: number) {
     this.#file = file;
-    this.#countOffset = countOffset;
+    this.#countByte = countByte;
   }
 
   async write(times: BigInt64Array, channels: Uint8Array): Promise<void> {
@@ -143,7 +143,7 @@ export class PtuWriter {
   async close(): Promise<void> {
     const count = new Uint8Array(8);
     new DataView(count.buffer).setBigInt64(0, BigInt(this.#records), true);
-    await this.#file.write(count, 0, 8, this.#countOffset);
+    await this.#file.write(count, 0, 8, this.#countByte);
     await this.#file.close();
   }
 }

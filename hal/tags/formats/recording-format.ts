@@ -19,7 +19,7 @@ export interface RecordPlan {
   readonly kernel: "hydra-harp" | "pico-harp" | "a1" | "tdc1";
   readonly recordBytes: 4 | 8;
   /** First byte of the first record. */
-  readonly dataOffset: number;
+  readonly firstRecordByte: number;
   readonly records: number;
   /** ps per tick; 1 where the kernel knows it. */
   readonly resolutionPs: number;

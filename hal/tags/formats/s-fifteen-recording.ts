@@ -74,7 +74,7 @@ export function readWordHead(format: RecordingFormat, fileBytes: number): Record
   return {
     format,
     plan: {
-      ...{ kernel: isTdc1 ? "tdc1" : "a1", recordBytes, dataOffset: 0 },
+      ...{ kernel: isTdc1 ? "tdc1" : "a1", recordBytes, firstRecordByte: 0 },
       records: Math.floor(fileBytes / recordBytes),
       ...{ resolutionPs: 1, wrapTicks: 0, countsWraps: false },
       ...{ isLegacy: format === "s-fifteen-a1-legacy", startsAtZero: false },

@@ -19,7 +19,7 @@ const specs: readonly MeasurementSpec[] = [
   { kind: "coincidences", channels: [0, 1], windowPs: 1_000n, delaysPs: { 1: 23_940n } },
   {
     ...{ kind: "coincidences", channels: [0, 1], windowPs: 3_128n },
-    ...{ delaysPs: { 1: -23_940n }, spacingPs: 3_128n, displacedWindows: 20 },
+    ...{ delaysPs: { 1: -23_940n }, spacingPs: 3_128n, displacements: 20 },
   },
 ];
 
