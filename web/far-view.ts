@@ -7,11 +7,14 @@ import { plainStyle, quantityOf, rateStyle } from "./quantity.ts";
 export interface FarView {
   readonly root: HTMLElement;
   update(state: LiveState): void;
+  /** Says whether the numbers are of now. */
+  showConnection(text: string): void;
 }
 
 /** Creates the view; `onLeave` is called by its button. */
 export function createFarView(onLeave: () => void): FarView {
   const title = element("h2", { className: "far-title" });
+  const badge = element("p", { className: "badge far-badge", testId: "far-connection" });
   const coincidences = createValue("far-coincidences", "giant");
   const qber = createValue("far-qber", "far-small");
   const car = createValue("far-car", "far-small");
@@ -28,7 +31,7 @@ export function createFarView(onLeave: () => void): FarView {
     "section",
     { className: "far", attributes: { "aria-label": "Across the lab" } },
     [
-      element("div", { className: "far-head" }, [title, leave]),
+      element("div", { className: "far-head" }, [title, badge, leave]),
       element("div", { className: "far-main" }, [coincidences.root]),
       element("div", { className: "far-foot" }, [
         singles,
@@ -39,6 +42,7 @@ export function createFarView(onLeave: () => void): FarView {
   );
   return {
     root,
+    showConnection: (text) => setText(badge, text),
     update: ({ links, nodes }) => {
       const [link] = links;
       setText(title, link === undefined ? "No link" : `Coincidences ${link.ends.join(" – ")}`);

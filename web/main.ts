@@ -72,7 +72,9 @@ function showState(state: LiveState): void {
 
 function showConnection(connection: ConnectionState): void {
   document.body.setAttribute("data-connection", connection.kind);
-  setText(badge, connectionText(connection));
+  const text = connectionText(connection);
+  setText(badge, text);
+  farView.showConnection(text);
   if (connection.kind !== "live") tone.follow(null);
 }
 

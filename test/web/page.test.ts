@@ -165,6 +165,7 @@ describe.skipIf(!hasChromium)("the page in a browser", () => {
           .evaluate((node) => getComputedStyle(node).opacity),
       );
     await expect.poll(opacity).toBeLessThan(0.5);
+    expect(await textOf("far-connection")).toBe(await textOf("connection"));
     await page.screenshot({ path: join(screenshots, "page-disconnected.png"), fullPage: true });
   });
 });
