@@ -73,7 +73,10 @@ describe.skipIf(!hasChromium)("the page in a browser", () => {
   });
 
   test("is live, and its address no longer holds the token", async () => {
-    await page.getByText("live", { exact: true }).waitFor();
+    await page
+      .getByTestId("connection")
+      .filter({ hasText: /^live$/ })
+      .waitFor();
     expect(page.url()).not.toContain("token");
     expect(await textOf("station")).toBe("first-light");
   });
@@ -157,7 +160,10 @@ describe.skipIf(!hasChromium)("the page in a browser", () => {
   test("says since when it is disconnected once the server is gone, and greys its values", async () => {
     expect(errors).toEqual([]);
     await server.close();
-    await page.getByText(/^disconnected since \d\d:\d\d:\d\d$/).waitFor();
+    await page
+      .getByTestId("connection")
+      .filter({ hasText: /^disconnected since \d\d:\d\d:\d\d$/ })
+      .waitFor();
     const opacity = async (): Promise<number> =>
       Number(
         await page
