@@ -17,7 +17,7 @@ import {
   type RecordingMessage,
   recordingScratch,
 } from "./recording-job.ts";
-import type { SlotRange, TagMemory } from "./tag-memory.ts";
+import type { TagMemory } from "./tag-memory.ts";
 import type { TagBlock, TagStream } from "./tag-stream.ts";
 
 /** How to read a recording. */
@@ -79,14 +79,24 @@ function describeJob(
   };
 }
 
+/** Takes slots and scratch, both or neither. */
+function allocateReading(memory: TagMemory, slots: number) {
+  const scratch = memory.allocate(recordingScratch.bytes);
+  try {
+    return { scratch, range: memory.allocateSlots(slots) };
+  } catch (error) {
+    scratch[Symbol.dispose]();
+    throw error;
+  }
+}
+
 function readBlocks(
   job: Omit<RecordingJob, "range" | "scratchAddress">,
   memory: TagMemory,
   slots: number,
 ): Observable<TagBlock> {
   return new Observable((subscriber) => {
-    const range: SlotRange & Disposable = memory.allocateSlots(slots);
-    const scratch = memory.allocate(recordingScratch.bytes);
+    const { range, scratch } = allocateReading(memory, slots);
     const control = new Int32Array(memory.memory.buffer, scratch.address, 1);
     const hub = new BlockHub(memory);
     const delivery = hub.blocks$.subscribe(subscriber);

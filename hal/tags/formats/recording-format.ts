@@ -9,11 +9,6 @@ export type RecordingFormat =
   | "tdc1-words"
   | "bwt";
 
-/** Names of the formats, in the order in which they are tried. */
-export const recordingFormats: readonly RecordingFormat[] = [
-  ...(["ptu-t2", "bwt", "s-fifteen-a1", "s-fifteen-a1-legacy", "tdc1-words"] as const),
-];
-
 /** Which kernel decodes a recording's records, and from where to where they lie; plain data that crosses threads. */
 export interface RecordPlan {
   readonly kernel: "hydra-harp" | "pico-harp" | "a1" | "tdc1";
