@@ -14,6 +14,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { z } from "zod";
+import { systemClock, withDeadline } from "../hal/clock.ts";
 import { LabError } from "../hal/errors.ts";
 import { type Ps, ps } from "../hal/units.ts";
 
@@ -39,6 +40,8 @@ const headerBytes = 5;
 const clicksHeaderBytes = 24;
 /** No frame is longer: about 1.8 million clicks. */
 const payloadBytesMax = 2 ** 24;
+/** How long the lab may take to answer a hello. */
+const answerTimeoutMs = 5_000;
 
 const helloSchema = z.object({ instrument: z.string().min(1).max(256) });
 const labSchema = z.object({ labEpochUtcPs: z.string().regex(/^-?\d{1,24}$/) });
@@ -222,13 +225,35 @@ export function labSocketAddress(
  * Resolves when the lab has answered.
  * @throws LabError `mock.lab-unreachable` when nobody answers at `socketPath`.
  */
-export function connectLab(
+export async function connectLab(
   socketPath: string,
   instrument: string,
   handlers: LabHandlers,
 ): Promise<LabConnection> {
+  const socket = connect(labSocketAddress(socketPath));
+  const answer = speakOn(socket, { socketPath, instrument, handlers });
+  try {
+    return await withDeadline(systemClock, answer, answerTimeoutMs, () => unreachable(socketPath));
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+/** Says hello on a new connection and resolves when the lab has answered. */
+function speakOn(
+  socket: Socket,
+  {
+    socketPath,
+    instrument,
+    handlers,
+  }: {
+    readonly socketPath: string;
+    readonly instrument: string;
+    readonly handlers: LabHandlers;
+  },
+): Promise<LabConnection> {
   return new Promise((resolve, reject) => {
-    const socket = connect(labSocketAddress(socketPath));
     const decoder = createLabFrameDecoder();
     let connection: LabConnection | null = null;
     let isClosedHere = false;

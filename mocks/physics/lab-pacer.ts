@@ -55,7 +55,7 @@ export function startLabPacer(
     if (behindPs > behindPsMax) {
       state.skips++;
       state.skippedPs += behindPs;
-      photons.skip(nowPs);
+      photons.leaveOut(nowPs);
     }
     for (let slice = 0; slice < slicesPerTurnMax && photons.nowPs < nowPs; slice++) {
       const endPs = photons.nowPs + slicePsMax;

@@ -44,7 +44,7 @@ export interface PhotonLab {
    */
   advance(toPs: Ps, receive: (clicks: ReceiverClicks) => void): void;
   /** Leaves out the time up to `toPs`: nothing clicks in it, light in the fibres is lost. */
-  skip(toPs: Ps): void;
+  leaveOut(toPs: Ps): void;
   /** Sets the pump current; pairs not yet emitted follow it, linearly. It begins at 0: dark. */
   setPumpCurrent(pumpCurrentMa: number): void;
   /** Sums over both receivers, since the start. */
@@ -88,7 +88,7 @@ export function createPhotonLab(lab: LabSettings, seed: number): PhotonLab {
         giveOut(receive);
       }
     },
-    skip: (toPs) => {
+    leaveOut: (toPs) => {
       kernels.skip(source, toPs);
       reached.fill(toPs);
       setLight();

@@ -56,7 +56,7 @@ class PhysicsChild implements PhysicsHost {
   readonly failures$ = new Subject<LabError>();
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #process: ChildProcess;
+  readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #answers = new Map<number, (counters: LabCounters) => void>();
   #socketPath = "";
@@ -68,16 +68,16 @@ class PhysicsChild implements PhysicsHost {
     this.seed = seed;
     this.#logger = logger;
     this.#clock = clock;
-    this.#process = fork(entryPointUrl("#mocks/physics/physics-process"), [], {
+    this.#child = fork(entryPointUrl("#mocks/physics/physics-process"), [], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       // Flags of the parent, such as an inspector's port or a loader, are not for its mocks.
       execArgv: [],
     });
-    this.#process.stderr?.on("data", (bytes: Buffer) => {
+    this.#child.stderr?.on("data", (bytes: Buffer) => {
       this.#lastWords = (this.#lastWords + bytes.toString()).slice(-lastWordsMax);
     });
     this.#ended = new Promise((resolve) => {
-      this.#process.once("close", (exitCode, signal) => {
+      this.#child.once("close", (exitCode, signal) => {
         this.#removeSocket();
         if (!this.#isClosing && this.#socketPath !== "") {
           this.#logger.error({ exitCode, signal }, "mock physics ended");
@@ -94,16 +94,14 @@ class PhysicsChild implements PhysicsHost {
   }
 
   get pid(): number {
-    return this.#process.pid ?? 0;
+    return this.#child.pid ?? 0;
   }
 
   start(settings: LabSettings): Promise<void> {
     const ready = new Promise<void>((resolve, reject) => {
-      this.#process.on("message", (message: FromPhysics) =>
-        this.#receive(message, resolve, reject),
-      );
-      this.#process.once("error", (cause) => reject(startFailed(cause.message, cause)));
-      this.#process.once("close", (exitCode, signal) =>
+      this.#child.on("message", (message: FromPhysics) => this.#receive(message, resolve, reject));
+      this.#child.once("error", (cause) => reject(startFailed(cause.message, cause)));
+      this.#child.once("close", (exitCode, signal) =>
         reject(startFailed(this.#crash(exitCode, signal).message)),
       );
     });
@@ -135,7 +133,7 @@ class PhysicsChild implements PhysicsHost {
     try {
       await withDeadline(this.#clock, this.#ended, stopTimeoutMs);
     } catch {
-      this.#process.kill("SIGKILL");
+      this.#child.kill("SIGKILL");
       await this.#ended;
     }
   }
@@ -158,7 +156,7 @@ class PhysicsChild implements PhysicsHost {
 
   #tell(message: ToPhysics): void {
     // A process that has just ended cannot be told; its end is reported by itself.
-    if (this.#process.connected) this.#process.send(message, () => undefined);
+    if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 
   #crash(exitCode: number | null, signal: string | null): LabError {

@@ -37,8 +37,9 @@ async function start({ settings, seed }: ToPhysics & { readonly type: "start" })
     const photons = createPhotonLab(settings, seed);
     const { pump, nominalCurrentMa } = settings.source;
     if (pump === undefined) photons.setPumpCurrent(nominalCurrentMa);
-    const originMs = clock.monotonicMs();
+    // In this order: should the process pause in between, lab time is late by it, and no click lies in the future.
     const labEpochUtcPs = clock.utcPs();
+    const originMs = clock.monotonicMs();
     const server = await listenLab(newSocketPath(), {
       instruments: new Set(Object.keys(settings.instruments)),
       labEpochUtcPs,

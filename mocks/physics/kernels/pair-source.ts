@@ -13,8 +13,8 @@ const dark: u32 = 0;
 const poisson: u32 = 1;
 const cells: u32 = 2;
 
-/** The source, 144 bytes. */
 @unmanaged
+/** The source, 144 bytes. */
 class PairSource {
   /** 0: state of the random generator, 4 x u64. */
   random0: u64;
@@ -102,9 +102,8 @@ export function setCellLight(sourceAddress: usize, cellPs: f64, isUniform: u32, 
   moveOn(source, cellsAhead * cellPs);
 }
 
-/** Moves the next emission by a time, keeping the fraction of a ps. */
-// @ts-ignore: decorator
 @inline
+/** Moves the next emission by a time, keeping the fraction of a ps. */
 function moveOn(source: PairSource, byPs: f64): void {
   const ahead = source.nextFraction + byPs;
   const whole = Math.floor(ahead);
@@ -112,16 +111,14 @@ function moveOn(source: PairSource, byPs: f64): void {
   source.nextFraction = ahead - whole;
 }
 
-/** Draws the number of empty cells before the next one with pairs: geometric. */
-// @ts-ignore: decorator
 @inline
+/** Draws the number of empty cells before the next one with pairs: geometric. */
 function emptyCells(source: PairSource, random: usize): f64 {
   return Math.floor(drawExponential(random, source.tables) * source.emptyCellsScale);
 }
 
-/** Draws the number of pairs in a cell that has some, by inversion. */
-// @ts-ignore: decorator
 @inline
+/** Draws the number of pairs in a cell that has some, by inversion. */
 function drawPairs(source: PairSource, random: usize): u32 {
   const target = drawUniform(random);
   let probability = source.singleProbability;
@@ -135,9 +132,8 @@ function drawPairs(source: PairSource, random: usize): u32 {
   return pairs;
 }
 
-/** Draws what becomes of a pair and sends its surviving photons into the fibres. */
-// @ts-ignore: decorator
 @inline
+/** Draws what becomes of a pair and sends its surviving photons into the fibres. */
 function emitPair(source: PairSource, emissionPs: i64, random: usize): void {
   const bits = drawBits(random);
   const slot = <usize>(bits & 255);

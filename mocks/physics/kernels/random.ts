@@ -47,9 +47,8 @@ export function seedRandom(random: usize, seed: u64): void {
   }
 }
 
-/** Draws 64 random bits. */
-// @ts-ignore: decorator
 @inline
+/** Draws 64 random bits. */
 export function drawBits(random: usize): u64 {
   let a = load<u64>(random);
   let b = load<u64>(random, 8);
@@ -70,9 +69,8 @@ export function drawBits(random: usize): u64 {
   return result;
 }
 
-/** Draws a uniform number in [0, 1) with 53 random bits. */
-// @ts-ignore: decorator
 @inline
+/** Draws a uniform number in [0, 1) with 53 random bits. */
 export function drawUniform(random: usize): f64 {
   return <f64>(drawBits(random) >> 11) / twoTo53;
 }
@@ -115,9 +113,8 @@ function setThreshold(ziggurat: usize, layer: i32, share: f64, scale: f64): void
   store<u64>(ziggurat + (<usize>layer << 3), <u64>(share * scale), exponentialThresholdsAt);
 }
 
-/** Draws an exponential number of mean 1. */
-// @ts-ignore: decorator
 @inline
+/** Draws an exponential number of mean 1. */
 export function drawExponential(random: usize, tables: usize): f64 {
   while (true) {
     const bits = drawBits(random);
@@ -139,9 +136,8 @@ function drawExponentialEdge(random: usize, tables: usize, layer: usize, x: f64)
   return low + (high - low) * drawUniform(random) < Math.exp(-x) ? x : -1.0;
 }
 
-/** Draws a normal number of mean 0 and variance 1. */
-// @ts-ignore: decorator
 @inline
+/** Draws a normal number of mean 0 and variance 1. */
 export function drawNormal(random: usize, tables: usize): f64 {
   while (true) {
     const bits = drawBits(random);

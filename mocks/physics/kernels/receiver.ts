@@ -9,8 +9,8 @@ const never: i64 = i64.MAX_VALUE;
 /** Clicks of one detector at one instant with those of the others: room that is kept when the outputs are nearly full. */
 const outputsKept: u32 = 64;
 
-/** One detector, 56 bytes. */
 @unmanaged
+/** One detector, 56 bytes. */
 export class Detector {
   /** 0: standard deviation of the timing jitter. */
   jitterPsRms: f64;
@@ -28,8 +28,8 @@ export class Detector {
   input: u32;
 }
 
-/** One receiver, 112 bytes. */
 @unmanaged
+/** One receiver, 112 bytes. */
 export class Receiver {
   /** 0: time that light spends in the fibre. */
   delayPs: i64;
@@ -66,8 +66,8 @@ export class Receiver {
   blockedCount: u64;
 }
 
-// @ts-ignore: decorator
 @inline
+/** Gives one of a receiver's detectors. */
 export function detectorAt(receiver: Receiver, index: usize): Detector {
   return changetype<Detector>(receiver.detectors + index * offsetof<Detector>());
 }
@@ -84,9 +84,8 @@ export function makeRoom(receiver: Receiver): u32 {
   return receiver.photonsMax - waiting;
 }
 
-/** Adds a photon that left the source at `emissionPs` and will be detected in order of its time of detection. */
-// @ts-ignore: decorator
 @inline
+/** Adds a photon that left the source at `emissionPs` and will be detected in order of its time of detection. */
 export function addPhoton(receiver: Receiver, index: u32, emissionPs: i64, random: usize, tables: usize): void {
   const detector = detectorAt(receiver, index);
   let time = emissionPs + receiver.delayPs;

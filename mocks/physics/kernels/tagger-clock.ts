@@ -6,7 +6,6 @@
 const driftUnit: i64 = 1_000_000_000_000;
 const million: i64 = 1_000_000;
 
-// @ts-ignore: decorator
 @inline
 function divideDown(numerator: i64, denominator: i64): i64 {
   const quotient = numerator / denominator;

@@ -78,7 +78,8 @@ describe("the physics process", () => {
       counted.a += timesPs.length;
       counted.silentFrames += Number(timesPs.length === 0);
       counted.reachedPs = toPs;
-      expect(toPs).toBeLessThanOrEqual(systemClock.utcPs() - labEpochUtcPs + 2n * psPerMs);
+      // Two processes read UTC alike but for a pause of either while it starts.
+      expect(toPs).toBeLessThanOrEqual(systemClock.utcPs() - labEpochUtcPs + 50n * psPerMs);
     });
     await join(host, "b", ({ timesPs }) => {
       counted.b += timesPs.length;
