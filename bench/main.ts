@@ -11,6 +11,7 @@ import { keyFigures } from "./figures/key.ts";
 import { measuringFigures } from "./figures/measuring.ts";
 import { physicsFigures } from "./figures/physics.ts";
 import { searchFigures } from "./figures/search.ts";
+import { stationFigures } from "./figures/station.ts";
 import type { Figure, Laboratory } from "./laboratory.ts";
 import { CppPeer, cppSourceFolder } from "./peers/cpp-peer.ts";
 import { type FigureLine, runRace } from "./race.ts";
@@ -23,18 +24,20 @@ const figures: readonly Figure[] = [
   ...physicsFigures,
   ...searchFigures,
   ...keyFigures,
+  ...stationFigures,
 ];
 
 const help = `Usage: npm run bench -- [options]
 
   --json        one JSON object a line
   --only NAME   only figures whose name begins with NAME; can be repeated
+  --skip NAME   without figures whose name begins with NAME; can be repeated
   --list        names the figures and says what each measures
   --help        this text
 
-Figures whose name begins with station/ run the whole default station for 40 s each; they are measured only
-when asked for by --only station. BELLWETHER_DATA names the folder of real recordings. How to read a figure:
-bench/README.md. Exit code 1: a contestant's result differs or a figure could not be measured.
+Figures whose name begins with station/ run a whole station for 40 s each; all others take a minute together.
+BELLWETHER_DATA names the folder of real recordings. How to read a figure: bench/README.md.
+Exit codes: 1 a contestant's result differs or a figure could not be measured; 2 the command line is wrong.
 `;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -47,11 +50,11 @@ function packageFolder(): URL {
   return folder;
 }
 
-function remarkOnMachine(cpp: CppPeer | null): void {
+function remarkOnMachine(compiler: string | null): void {
   const [cpu] = cpus();
   const [load = 0] = loadavg();
   remark(`Node ${process.version}, V8 ${process.versions.v8}, ${cpu?.model} x ${cpus().length}`);
-  remark(cpp === null ? "no C++ compiler: that peer is left out" : cpp.description);
+  if (compiler !== null) remark(compiler);
   if (load > 0.3 * availableParallelism()) {
     remark(
       `load average is ${load.toFixed(2)}: others are at work, figures are lower than they could be`,
@@ -66,16 +69,26 @@ function print(lines: readonly FigureLine[], isJson: boolean): void {
   }
 }
 
+/** Gives a figure's lines, or why there are none. */
+async function linesOf(
+  figure: Figure,
+  laboratory: Laboratory,
+): Promise<readonly FigureLine[] | string> {
+  if ("measure" in figure) return figure.measure(laboratory);
+  const race = await figure.prepare(laboratory);
+  return race === null ? "left out: its recording is not here (BELLWETHER_DATA)" : runRace(race);
+}
+
 async function measure(chosen: readonly Figure[], laboratory: Laboratory, isJson: boolean) {
   let failures = 0;
-  for (const { name, prepare } of chosen) {
+  for (const figure of chosen) {
     try {
-      const race = await prepare(laboratory);
-      if (race === null) remark(`${name}: left out, its recording is not here (BELLWETHER_DATA)`);
-      else print(await runRace(race), isJson);
+      const lines = await linesOf(figure, laboratory);
+      if (typeof lines === "string") remark(`${figure.name}: ${lines}`);
+      else print(lines, isJson);
     } catch (error) {
       failures++;
-      remark(`${name}: ${messageOf(error)}`);
+      remark(`${figure.name}: ${messageOf(error)}`);
       if (!isLabError(error)) remark(String(error instanceof Error ? error.stack : error));
     }
   }
@@ -87,6 +100,7 @@ async function main(): Promise<number> {
     options: {
       json: { type: "boolean", default: false },
       only: { type: "string", multiple: true },
+      skip: { type: "string", multiple: true },
       list: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -99,19 +113,23 @@ async function main(): Promise<number> {
     for (const { name, about } of figures) say(`${name.padEnd(28)} ${about}`);
     return 0;
   }
-  const { only } = values;
-  const chosen = figures.filter(({ name }) =>
-    only === undefined ? !name.startsWith("station/") : only.some((one) => name.startsWith(one)),
-  );
+  const { only = [""], skip = [] } = values;
+  const begins = (name: string) => (one: string) => name.startsWith(one);
+  const chosen = figures.filter(({ name }) => only.some(begins(name)) && !skip.some(begins(name)));
   if (chosen.length === 0) {
-    remark(`no figure begins with ${only?.join(" or ")}: see --list`);
+    remark(`no figure is left by --only and --skip: see --list`);
     return 2;
   }
-  using cpp = CppPeer.start(cppSourceFolder(packageFolder()));
-  remarkOnMachine(cpp);
+  const home = packageFolder();
+  const isRaceChosen = chosen.some((figure) => "prepare" in figure);
+  using cpp = isRaceChosen ? CppPeer.start(cppSourceFolder(home)) : null;
+  remarkOnMachine(
+    isRaceChosen ? (cpp?.description ?? "no C++ compiler: that peer is left out") : null,
+  );
   const { BELLWETHER_DATA: dataFolder } = process.env;
   if (!values.json) say(tableHeading());
-  const failures = await measure(chosen, { clock: systemClock, cpp, dataFolder }, values.json);
+  const laboratory = { clock: systemClock, cpp, dataFolder, packageFolder: home };
+  const failures = await measure(chosen, laboratory, values.json);
   return failures > 0 ? 1 : 0;
 }
 

@@ -10,8 +10,7 @@ import { LabError, messageOf } from "../../hal/errors.ts";
 import type { Lap } from "../race.ts";
 
 const compilers = ["c++", "g++", "clang++"];
-/** No contraction: sums and products round as they do in WebAssembly. */
-const compilerFlags = ["-std=c++20", "-O3", "-march=native", "-ffp-contract=off", "-w"];
+const compilerFlags = ["-O3", "-march=native", "-std=c++20", "-w"];
 
 /** The compiled peer as it runs. */
 export class CppPeer implements Disposable {
@@ -48,7 +47,7 @@ export class CppPeer implements Disposable {
       rmSync(folder, { recursive: true, force: true });
       throw compilationRefused(compiler, sourceFolder, error);
     }
-    return new CppPeer(folder, `${versionOf(compiler)}, ${compilerFlags.slice(0, 4).join(" ")}`);
+    return new CppPeer(folder, `${versionOf(compiler)}, ${compilerFlags.slice(0, 2).join(" ")}`);
   }
 
   /** Gives the child a data set, once. */

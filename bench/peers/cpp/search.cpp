@@ -48,6 +48,23 @@ bool transform(size_t points, float *re, float *im, float *workRe, float *workIm
   return isFlipped;
 }
 
+/// Twiddles of a quarter turn, each from a coarse and a fine factor.
+void fillTwiddles(size_t points, float *cosines, float *sines) {
+  const double step = -2 * M_PI / static_cast<double>(points);
+  double fineCosines[1024], fineSines[1024];
+  for (size_t j = 0; j < 1024; j++) {
+    fineCosines[j] = std::cos(step * static_cast<double>(j));
+    fineSines[j] = std::sin(step * static_cast<double>(j));
+  }
+  for (size_t base = 0; base < points / 4; base += 1024) {
+    const double c = std::cos(step * static_cast<double>(base)), s = std::sin(step * static_cast<double>(base));
+    for (size_t j = 0; j < 1024; j++) {
+      cosines[base + j] = static_cast<float>(c * fineCosines[j] - s * fineSines[j]);
+      sines[base + j] = static_cast<float>(c * fineSines[j] + s * fineCosines[j]);
+    }
+  }
+}
+
 void crossSpectrum(size_t points, float *re, float *im) {
   for (size_t k = 0; k <= points / 2; k++) {
     const size_t j = (points - k) & (points - 1);
@@ -105,11 +122,7 @@ Lap searchLap(const Arguments &arguments) {
   int64_t lag = 0;
   return timed(
       [&] {
-        for (size_t j = 0; j < points / 4; j++) {
-          const double angle = -2 * M_PI * static_cast<double>(j) / static_cast<double>(points);
-          cosines.data[j] = static_cast<float>(std::cos(angle));
-          sines.data[j] = static_cast<float>(std::sin(angle));
-        }
+        fillTwiddles(points, cosines.data, sines.data);
         const double a = static_cast<double>(binTimes(local.as<int64_t>(), local.count<int64_t>(), 0, binPs, span, re.data, points));
         const double b = static_cast<double>(binTimes(remote.as<int64_t>(), remote.count<int64_t>(), 0, binPs, span, im.data, points));
         float *r = re.data, *i = im.data, *toR = workRe.data, *toI = workIm.data;

@@ -68,6 +68,23 @@ function radix4Pass(
   }
 }
 
+/** Twiddles of a quarter turn, each from a coarse and a fine factor. */
+function fillTwiddles({ points, cosines, sines }: SearchRoom): void {
+  const step = (-2 * Math.PI) / points;
+  const fineCosines = Float64Array.from({ length: 1024 }, (_, j) => Math.cos(step * j));
+  const fineSines = Float64Array.from({ length: 1024 }, (_, j) => Math.sin(step * j));
+  for (let base = 0; base < points / 4; base += 1024) {
+    const c = Math.cos(step * base);
+    const s = Math.sin(step * base);
+    for (let j = 0; j < 1024; j++) {
+      const fineCosine = fineCosines[j] as number;
+      const fineSine = fineSines[j] as number;
+      cosines[base + j] = c * fineCosine - s * fineSine;
+      sines[base + j] = c * fineSine + s * fineCosine;
+    }
+  }
+}
+
 /** Transforms; gives the arrays that hold the result and those that do not. */
 function transform(values: Complex, work: Complex, room: SearchRoom): [Complex, Complex] {
   let [from, to] = [values, work];
@@ -138,15 +155,12 @@ export function searchLag(
   { binPs, span }: { readonly binPs: number; readonly span: number },
   room: SearchRoom,
 ): number {
-  const { points, re, im, workRe, workIm, cosines, sines } = room;
-  for (let j = 0; j < points / 4; j++) {
-    cosines[j] = Math.cos((-2 * Math.PI * j) / points);
-    sines[j] = Math.sin((-2 * Math.PI * j) / points);
-  }
+  const { re, im, workRe, workIm } = room;
+  fillTwiddles(room);
   const perBin =
     (binTimes(local, binPs, span, re) / span) * (binTimes(remote, binPs, span, im) / span);
   const [values, work] = transform({ re, im }, { re: workRe, im: workIm }, room);
-  crossSpectrum(points, values);
+  crossSpectrum(room.points, values);
   // The inverse is the forward transform with real and imaginary parts exchanged.
   const swapped = { re: values.im, im: values.re };
   const [correlation] = transform(swapped, { re: work.im, im: work.re }, room);
