@@ -11,6 +11,7 @@ import { channelState } from "./channel-opening.ts";
 /** Names and bounds of an in-process channel. */
 export interface InProcessChannelSettings {
   readonly ends: readonly [string, string];
+  /** Delivers what waits, as soon as it runs timers; the host's clock by default. */
   readonly clock?: Clock;
   /** Bytes that may wait in one direction; 16 MiB by default. Beyond it the channel closes. */
   readonly queuedBytesMax?: number;
@@ -85,7 +86,7 @@ class InProcessEnd implements ClassicalChannel {
       this.#end(`${this.peer} did not keep up: ${queuedBytesMax} bytes were waiting for it`);
       throw closed(this.local, this.peer);
     }
-    if (this.#queue.length === 0) setImmediate(() => this.#deliver());
+    if (this.#queue.length === 0) this.#clock.after(0, () => this.#deliver());
     this.#queue.push(message.slice());
     this.#queuedBytes += message.length;
   }

@@ -1,7 +1,7 @@
-/** Measures the time from the arrival of a block to the delivery of the pairs it completes. */
 const arrivalsMax = 1_024;
 const lagsMax = 200;
 
+/** Measures the time from the arrival of a block to the delivery of the pairs it completes. */
 export class LagMeter {
   #arrivals: { readonly toPs: bigint; readonly atMs: number }[] = [];
   #lags: number[] = [];

@@ -48,8 +48,8 @@ export type ClockSearchResult =
 interface Grid {
   readonly points: number;
   readonly binPs: number;
-  readonly drifts: readonly number[];
-  readonly driftStep: number;
+  readonly driftRatios: readonly number[];
+  readonly driftStepRatio: number;
   readonly spanLocal: number;
   readonly spanRemote: number;
   readonly lagFrom: number;
@@ -60,7 +60,7 @@ interface Peak {
   readonly nats: number;
   readonly lagBins: number;
   readonly widthBins: number;
-  readonly drift: number;
+  readonly driftRatio: number;
   /** Pairs above chance. */
   readonly excess: number;
 }
@@ -73,7 +73,7 @@ const overlapPartMin = 0.2;
 /** Runs one search; allocates up to about 250 MB for its duration. */
 export function searchClock(request: ClockSearchRequest): ClockSearchResult {
   const grid = layGrid(request);
-  const trials = 2 * Math.max(1, grid.lagTo - grid.lagFrom) * grid.drifts.length;
+  const trials = 2 * Math.max(1, grid.lagTo - grid.lagFrom) * grid.driftRatios.length;
   // Half of the allowed probability for each of the two stages.
   const threshold = thresholdNats(trials, request.falseAlarmProbability / 2);
   if (request.localTimes.length < 2 || request.remoteTimes.length < 2) {
@@ -87,9 +87,9 @@ export function searchClock(request: ClockSearchRequest): ClockSearchResult {
   const referencePs = (request.remoteFromPs + request.remoteToPs) / 2n;
   const offsetPs = request.localFromPs - request.remoteFromPs + BigInt(lagPs);
   return refineLine(request, {
-    ...{ offsetPs, referencePs, drift: peak.drift },
+    ...{ offsetPs, referencePs, driftRatio: peak.driftRatio },
     offsetErrorPs: 1.5 * grid.binPs,
-    driftError: 1.5 * grid.driftStep,
+    driftErrorRatio: 1.5 * grid.driftStepRatio,
     ...{ pairsMax, coarseNats: peak.nats, coarsePairs: peak.excess },
   });
 }
@@ -105,10 +105,11 @@ function layGrid(request: ClockSearchRequest): Grid {
   const points = Math.min(pointsMax, Math.max(2 ** 12, wanted));
   const binPs = (longestPs * (1 + 1e-6)) / (points - 4);
   // Half a step of drift moves the ends of the shorter stretch by a quarter of a bin each.
-  const driftStep = binPs / shorterPs;
-  const steps = Math.ceil((request.driftPpbMax * 1e-9) / driftStep);
-  const drifts = [0];
-  for (let step = 1; step <= steps; step++) drifts.push(step * driftStep, -step * driftStep);
+  const driftStepRatio = binPs / shorterPs;
+  const steps = Math.ceil((request.driftPpbMax * 1e-9) / driftStepRatio);
+  const driftRatios = [0];
+  for (let step = 1; step <= steps; step++)
+    driftRatios.push(step * driftStepRatio, -step * driftStepRatio);
   const windowStartsPs = Number(
     request.labelOffsetPs - (request.localFromPs - request.remoteFromPs),
   );
@@ -116,7 +117,7 @@ function layGrid(request: ClockSearchRequest): Grid {
   const spanLocal = Math.ceil(spanLocalPs / binPs);
   const spanRemote = Math.ceil((spanRemotePs * (1 + 1e-5)) / binPs);
   return {
-    ...{ points, binPs, drifts, driftStep, spanLocal, spanRemote },
+    ...{ points, binPs, driftRatios, driftStepRatio, spanLocal, spanRemote },
     lagFrom: Math.max(-spanRemote, Math.floor((windowStartsPs - offsetMaxPs) / binPs)),
     lagTo: Math.min(spanLocal, Math.ceil((windowStartsPs + offsetMaxPs) / binPs)),
   };
@@ -141,8 +142,8 @@ function coarsePeak(request: ClockSearchRequest, grid: Grid): Peak {
   const { kernels } = space;
   kernels.fillTwiddles(points, cosines, sines, space.allocate(2 ** 14));
   const referencePs = (request.remoteFromPs + request.remoteToPs) / 2n;
-  let best: Peak = { nats: 0, lagBins: 0, widthBins: 1, drift: 0, excess: 0 };
-  for (const drift of grid.drifts) {
+  let best: Peak = { nats: 0, lagBins: 0, widthBins: 1, driftRatio: 0, excess: 0 };
+  for (const driftRatio of grid.driftRatios) {
     const { binPs, spanLocal, spanRemote, lagFrom, lagTo } = grid;
     const counted = [
       kernels.binTimes(
@@ -150,7 +151,7 @@ function coarsePeak(request: ClockSearchRequest, grid: Grid): Peak {
         ...([binPs, spanLocal, re, points] as const),
       ),
       kernels.binTimes(
-        ...([remote, remoteTimes.length, request.remoteFromPs, referencePs, drift] as const),
+        ...([remote, remoteTimes.length, request.remoteFromPs, referencePs, driftRatio] as const),
         ...([binPs, spanRemote, im, points] as const),
       ),
     ] as const;
@@ -169,7 +170,7 @@ function coarsePeak(request: ClockSearchRequest, grid: Grid): Peak {
       ] as const),
       result,
     );
-    const peak = readPeak(space.float64(result, 6), drift);
+    const peak = readPeak(space.float64(result, 6), driftRatio);
     if (peak.nats > best.nats) best = peak;
   }
   return best;
@@ -179,8 +180,8 @@ function coarsePeak(request: ClockSearchRequest, grid: Grid): Peak {
  * Reads a peak. Light that flickers makes counts vary more than shot noise: the mean square over all lags,
  * which is 1 for shot noise, then divides the evidence.
  */
-function readPeak(result: Float64Array, drift: number): Peak {
+function readPeak(result: Float64Array, driftRatio: number): Peak {
   const [, lagBins = 0, widthBins = 1, excess = 0, expected = 1, meanSquare = 1] = result;
   const nats = excessNats(expected + excess, expected) / Math.max(1, meanSquare);
-  return { nats, lagBins, widthBins, drift, excess };
+  return { nats, lagBins, widthBins, driftRatio, excess };
 }

@@ -31,22 +31,22 @@ export class ClockTracker {
   /** Whole picoseconds and the rest, so that a small correction to a large offset is not rounded away. */
   #offsetPs: bigint;
   #restPs = 0;
-  #drift: number;
-  /** Covariance in ps^2, ps x ratio, ratio^2. */
-  #offsetVariance: number;
-  #covariance = 0;
-  #driftVariance: number;
+  #driftRatio: number;
+  /** Covariance matrix of (offset, drift): ps^2, ps x ratio, ratio^2. */
+  #p00: number;
+  #p01 = 0;
+  #p11: number;
   #residualPsRms: number;
-  #interval = { liveS: 0, inWindow: 0, chance: 0 };
+  #interval = { liveS: 0, windowCount: 0, chance: 0 };
   #failures = 0;
 
   constructor(model: ClockModel, residualPsRms: number, noise: ClockNoise = laboratoryQuartz) {
     this.#noise = noise;
     this.#referencePs = model.referencePs;
     this.#offsetPs = model.offsetPs;
-    this.#drift = model.driftPpb * 1e-9;
-    this.#offsetVariance = model.offsetUncertaintyPs ** 2;
-    this.#driftVariance = (model.driftUncertaintyPpb * 1e-9) ** 2;
+    this.#driftRatio = model.driftPpb * 1e-9;
+    this.#p00 = model.offsetUncertaintyPs ** 2;
+    this.#p11 = (model.driftUncertaintyPpb * 1e-9) ** 2;
     this.#residualPsRms = residualPsRms;
   }
 
@@ -55,9 +55,9 @@ export class ClockTracker {
     return {
       referencePs: this.#referencePs,
       offsetPs: this.#offsetPs,
-      driftPpb: this.#drift * 1e9,
-      offsetUncertaintyPs: Math.sqrt(this.#offsetVariance),
-      driftUncertaintyPpb: Math.sqrt(this.#driftVariance) * 1e9,
+      driftPpb: this.#driftRatio * 1e9,
+      offsetUncertaintyPs: Math.sqrt(this.#p00),
+      driftUncertaintyPpb: Math.sqrt(this.#p11) * 1e9,
     };
   }
 
@@ -74,14 +74,14 @@ export class ClockTracker {
     this.#predict(atPs);
     const measurement = this.#residualPsRms ** 2 / batch.count;
     const innovation = -batch.meanPs;
-    const gain = 1 / (this.#offsetVariance + measurement);
-    const gainOffset = this.#offsetVariance * gain;
-    const gainDrift = this.#covariance * gain;
+    const gain = 1 / (this.#p00 + measurement);
+    const gainOffset = this.#p00 * gain;
+    const gainDrift = this.#p01 * gain;
     this.#restPs += gainOffset * innovation;
-    this.#drift += gainDrift * innovation;
-    this.#driftVariance -= gainDrift * this.#covariance;
-    this.#covariance *= 1 - gainOffset;
-    this.#offsetVariance *= 1 - gainOffset;
+    this.#driftRatio += gainDrift * innovation;
+    this.#p11 -= gainDrift * this.#p01;
+    this.#p01 *= 1 - gainOffset;
+    this.#p00 *= 1 - gainOffset;
     const whole = Math.round(this.#restPs);
     this.#offsetPs += BigInt(whole);
     this.#restPs -= whole;
@@ -93,15 +93,15 @@ export class ClockTracker {
    * Gives false once the pairs have been gone for three intervals of half a second: an interval counts as
    * one without pairs when its excess is within what chance gives in all but one of a million.
    */
-  isLocked(liveS: number, inWindow: number, chance: number): boolean {
+  isLocked(liveS: number, windowCount: number, chance: number): boolean {
     const interval = this.#interval;
     interval.liveS += liveS;
-    interval.inWindow += inWindow;
+    interval.windowCount += windowCount;
     interval.chance += chance;
     if (interval.liveS >= intervalS) {
-      const hasPairs = excessNats(interval.inWindow, interval.chance) >= keepNats;
+      const hasPairs = excessNats(interval.windowCount, interval.chance) >= keepNats;
       this.#failures = hasPairs ? 0 : this.#failures + 1;
-      this.#interval = { liveS: 0, inWindow: 0, chance: 0 };
+      this.#interval = { liveS: 0, windowCount: 0, chance: 0 };
     }
     return this.#failures < failuresMax;
   }
@@ -109,19 +109,19 @@ export class ClockTracker {
   #predict(atPs: bigint): void {
     const elapsedPs = Number(atPs - this.#referencePs);
     const elapsedS = elapsedPs / 1e12;
-    const exactPs = this.#drift * elapsedPs;
+    const exactPs = this.#driftRatio * elapsedPs;
     this.#offsetPs += BigInt(Math.round(exactPs));
     this.#restPs += exactPs - Math.round(exactPs);
     this.#referencePs = atPs;
     const whitePs = this.#noise.whiteFrequencyPs ** 2 * elapsedS;
     const walk = (this.#noise.randomWalkPpb * 1e-9) ** 2 * elapsedS;
-    this.#offsetVariance +=
-      2 * elapsedPs * this.#covariance +
-      elapsedPs ** 2 * this.#driftVariance +
+    this.#p00 +=
+      2 * elapsedPs * this.#p01 +
+      elapsedPs ** 2 * this.#p11 +
       whitePs +
       (walk * elapsedPs ** 2) / 3;
-    this.#covariance += elapsedPs * this.#driftVariance + (walk * elapsedPs) / 2;
-    this.#driftVariance += walk;
+    this.#p01 += elapsedPs * this.#p11 + (walk * elapsedPs) / 2;
+    this.#p11 += walk;
   }
 
   /** The width is averaged over some 10,000 pairs. */

@@ -5,7 +5,7 @@ import { compileKernels, instantiateKernels } from "../../hal/tags/kernel-module
 type Address = number;
 
 /** The clock model as kernels take it: offset, drift as a ratio, reference; see clock-model.ts. */
-type ModelArguments = [offset: bigint, drift: number, reference: bigint];
+type ModelArguments = [offset: bigint, driftRatio: number, reference: bigint];
 
 /** The functions of stack/physical/kernels; their own comments say what each does. */
 export interface PhysicalKernels {
@@ -28,7 +28,7 @@ export interface PhysicalKernels {
   ) => number;
   decodeTimes: (
     ...a: [
-      ...wire: [bytes: Address, length: number, count: number],
+      ...wire: [bytes: Address, byteCount: number, count: number],
       ...range: [base: bigint, end: bigint, unit: bigint],
       times: Address,
     ]
@@ -61,7 +61,13 @@ export interface PhysicalKernels {
   ) => number;
   binTimes: (
     ...a: [
-      ...list: [times: Address, count: number, origin: bigint, reference: bigint, drift: number],
+      ...list: [
+        times: Address,
+        count: number,
+        origin: bigint,
+        reference: bigint,
+        driftRatio: number,
+      ],
       ...bins: [binPs: number, span: number, bins: Address, binCount: number],
     ]
   ) => number;
@@ -74,7 +80,7 @@ export interface PhysicalKernels {
   ) => void;
   lineHistogram: (
     ...a: [
-      ...pairs: [residuals: Address, elapsed: Address, count: number, drift: number],
+      ...pairs: [residuals: Address, elapsed: Address, count: number, driftRatio: number],
       ...bins: [from: number, binPs: number, bins: Address, binCount: number],
       result: Address,
     ]

@@ -12,9 +12,9 @@ import { excessNats, thresholdNats } from "./significance.ts";
 export interface CoarseClock {
   readonly offsetPs: bigint;
   readonly referencePs: bigint;
-  readonly drift: number;
+  readonly driftRatio: number;
   readonly offsetErrorPs: number;
-  readonly driftError: number;
+  readonly driftErrorRatio: number;
   readonly pairsMax: number;
   readonly coarseNats: number;
   /** Pairs above chance in the coarse peak: the line must hold a good part of them. */
@@ -23,7 +23,7 @@ export interface CoarseClock {
 
 interface Line {
   readonly residualPs: number;
-  readonly drift: number;
+  readonly driftRatio: number;
 }
 
 interface Pairs {
@@ -45,21 +45,21 @@ const linePartMin = 0.25;
 export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): ClockSearchResult {
   const pairs = collect(request, coarse);
   const finestPs = Math.max(request.tickPs, 500);
-  let line: Line = { residualPs: 0, drift: 0 };
+  let line: Line = { residualPs: 0, driftRatio: 0 };
   let errorPs = pairs.rangePs;
-  let driftError = coarse.driftError;
+  let driftErrorRatio = coarse.driftErrorRatio;
   let binPs = coarse.offsetErrorPs / 3;
   let trials = 0;
   let inPeak = 0;
   for (;;) {
     const step = binPs / pairs.spanPs;
-    const steps = Math.ceil(driftError / step);
+    const steps = Math.ceil(driftErrorRatio / step);
     const found = fullestBins(pairs, { line, errorPs, binPs, step, steps });
     trials += found.trials;
     ({ line, inPeak } = found);
     if (binPs <= finestPs) break;
     errorPs = 3 * binPs;
-    driftError = 1.5 * step;
+    driftErrorRatio = 1.5 * step;
     binPs = Math.max(binPs / narrowing, finestPs);
   }
   // The tails of a triangle of pairs near the edge of the drift range lower the mean: take the densest.
@@ -74,13 +74,13 @@ export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): Cl
   const fit = fitLine(pairs, line, 2 * binPs, request.tickPs);
   const spanS = Number(request.remoteToPs - request.remoteFromPs) / 1e12;
   const referencePs = coarse.referencePs + BigInt(Math.round(fit.elapsedPs));
-  const atReferencePs = Math.round(coarse.drift * fit.elapsedPs - fit.residualPs);
+  const atReferencePs = Math.round(coarse.driftRatio * fit.elapsedPs - fit.residualPs);
   return {
     found: true,
     model: {
       referencePs,
       offsetPs: coarse.offsetPs + BigInt(atReferencePs),
-      driftPpb: (coarse.drift - fit.drift) * 1e9,
+      driftPpb: (coarse.driftRatio - fit.driftRatio) * 1e9,
       offsetUncertaintyPs: fit.residualPsRms / Math.sqrt(fit.count),
       driftUncertaintyPpb: (1e9 * fit.residualPsRms) / Math.sqrt(fit.count) / fit.elapsedPsRms,
     },
@@ -94,7 +94,7 @@ export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): Cl
 function collect(request: ClockSearchRequest, coarse: CoarseClock): Pairs {
   const { localTimes, remoteTimes } = request;
   const spanPs = Number(request.remoteToPs - request.remoteFromPs);
-  const rangePs = coarse.offsetErrorPs + (coarse.driftError * spanPs) / 2;
+  const rangePs = coarse.offsetErrorPs + (coarse.driftErrorRatio * spanPs) / 2;
   const lists = 8 * (localTimes.length + remoteTimes.length);
   const space = new KernelSpace(lists + 16 * coarse.pairsMax + 4 * binsMax + 2 ** 12);
   const local = space.allocate(8 * localTimes.length);
@@ -105,7 +105,7 @@ function collect(request: ClockSearchRequest, coarse: CoarseClock): Pairs {
   const elapsed = space.allocate(8 * coarse.pairsMax);
   const count = space.kernels.collectDifferences(
     ...([remote, remoteTimes.length, local, localTimes.length] as const),
-    ...([coarse.offsetPs, coarse.drift, coarse.referencePs] as const),
+    ...([coarse.offsetPs, coarse.driftRatio, coarse.referencePs] as const),
     ...([BigInt(Math.ceil(rangePs)), residuals, elapsed, coarse.pairsMax] as const),
   );
   const bins = space.allocate(4 * binsMax);
@@ -128,14 +128,14 @@ function fullestBins(
   const result = pairs.bins + 4 * (binsMax - 2);
   let best = { line, inPeak: -1 };
   for (let index = -steps; index <= steps; index++) {
-    const drift = line.drift + index * step;
+    const driftRatio = line.driftRatio + index * step;
     pairs.space.kernels.lineHistogram(
-      ...([pairs.residuals, pairs.elapsed, pairs.count, drift] as const),
+      ...([pairs.residuals, pairs.elapsed, pairs.count, driftRatio] as const),
       ...([fromPs, binPs, pairs.bins, Math.min(binCount, binsMax - 2), result] as const),
     );
     const [bin = 0, inPeak = 0] = pairs.space.uint32(result, 2);
     if (inPeak > best.inPeak) {
-      best = { line: { residualPs: fromPs + (bin + 1) * binPs, drift }, inPeak };
+      best = { line: { residualPs: fromPs + (bin + 1) * binPs, driftRatio }, inPeak };
     }
   }
   return { ...best, trials: binCount * (2 * steps + 1) };
@@ -151,7 +151,7 @@ function fitLine(pairs: Pairs, start: Line, startPs: number, tickPs: number) {
     const chosen: (readonly [x: number, y: number])[] = [];
     for (let at = 0; at < pairs.count; at++) {
       const x = elapsed[at] ?? 0;
-      const y = (residuals[at] ?? 0) - (line.residualPs + line.drift * (x - line.elapsedPs));
+      const y = (residuals[at] ?? 0) - (line.residualPs + line.driftRatio * (x - line.elapsedPs));
       if (Math.abs(y) < nearPs) chosen.push([x, y]);
     }
     if (chosen.length < 3) break;
@@ -166,8 +166,8 @@ function fitLine(pairs: Pairs, start: Line, startPs: number, tickPs: number) {
       chosen.reduce((sum, [x, y]) => sum + (y - meanY - slope * (x - meanX)) ** 2, 0) /
       chosen.length;
     line = {
-      residualPs: line.residualPs + line.drift * (meanX - line.elapsedPs) + meanY,
-      drift: line.drift + slope,
+      residualPs: line.residualPs + line.driftRatio * (meanX - line.elapsedPs) + meanY,
+      driftRatio: line.driftRatio + slope,
       elapsedPs: meanX,
       // Ticks that fall into one bin would claim no width at all.
       residualPsRms: Math.max(Math.sqrt(varianceY), tickPs / Math.sqrt(12)),

@@ -32,6 +32,7 @@ export interface LinkMetrics {
   readonly histogram: ResidualHistogram;
 }
 
+/** Counts of all pairs from `fromPs` on, in bins of `binPs`; `windowPs` is the coincidence window around 0. */
 export interface ResidualHistogram {
   readonly fromPs: number;
   readonly binPs: number;
@@ -69,7 +70,7 @@ export function planWindows(windowPs: number, tickPs: number): WindowPlan {
 
 /** What one batch of pairs held, for the tracker. */
 export interface BatchSummary {
-  readonly inWindow: number;
+  readonly windowCount: number;
   /** Accidentals expected in the window, from the displaced ones. */
   readonly chance: number;
   /** Pairs near the peak, for tracking. */
@@ -145,7 +146,7 @@ export class MetricsCollector {
     const meanPs = count === 0 ? 0 : sum / count;
     const variancePs = count === 0 ? 0 : squares / count - meanPs ** 2;
     const chance = displaced / this.#plan.displacements.length;
-    return { inWindow: batch.matched, chance, count, meanPs, variancePs };
+    return { windowCount: batch.matched, chance, count, meanPs, variancePs };
   }
 
   /** Gives the interval's metrics and starts the next. Null when nothing was live. */

@@ -71,8 +71,8 @@ interface Waiting {
 }
 
 const localEventsMax = 2 ** 21;
-/** Announcements that wait for local blocks; beyond, the oldest is reported without pairs. */
-const waitingMax = 512;
+/** Announcements that wait for local blocks; beyond, the lock is given up. Fewer than an announcer keeps. */
+const waitingMax = 256;
 const differencesMax = 2 ** 18;
 const metricsS = 1;
 
@@ -276,7 +276,11 @@ export class MatcherCore {
   #giveUp(waiting: Waiting): readonly MatcherEffect[] {
     const { fromPs, toPs, count } = waiting.announcement;
     const loss: LinkLoss = { fromPs, toPs, count, cause: "channel-backlog" };
-    return [{ kind: "loss", loss, end: "announcer" }, this.#emptyReport(waiting)];
+    return [
+      { kind: "loss", loss, end: "announcer" },
+      this.#emptyReport(waiting),
+      ...this.#lose(`the local tagger gave no tags while ${waitingMax} announcements waited`),
+    ];
   }
 
   #match(waiting: Waiting, tracker: ClockTracker): readonly MatcherEffect[] {
@@ -350,7 +354,7 @@ export class MatcherCore {
       const metrics = this.#metrics.take();
       if (metrics !== null) effects.push({ kind: "metrics", metrics, model: tracker.model });
     }
-    if (!tracker.isLocked(liveS, summary.inWindow, summary.chance)) {
+    if (!tracker.isLocked(liveS, summary.windowCount, summary.chance)) {
       effects.push(...this.#lose("no more coincidences than chance gives for 1.5 s"));
     }
     return effects;

@@ -4,6 +4,8 @@ import type { ClockSearchRequest } from "./clock-search.ts";
 /** The acquisition starts with one second, is doubled after each failure, and starts afresh after the last. */
 const firstS = 1;
 const lastS = 8;
+/** A side that runs ahead by more than this waits for a tagger that stands still: both begin afresh. */
+const leadMaxS = 3;
 /** Times of one end; at higher rates the acquisition is shorter. */
 const timesMax = 2 ** 22;
 
@@ -67,6 +69,8 @@ export class SearchCollector {
 
   addRemote(times: BigInt64Array, fromPs: bigint, toPs: bigint): void {
     this.#remote.add(times, fromPs, toPs);
+    const aheadS = Math.abs(this.#remote.spanS - this.#local.spanS);
+    if (aheadS > leadMaxS && !this.#isSearching) this.restart();
   }
 
   /** Gives the acquisition once it is long enough, once. */

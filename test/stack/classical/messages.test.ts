@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { isLabError } from "../../../hal/errors.ts";
+import { createVirtualClock } from "../../../mocks/virtual-clock.ts";
 import { createInProcessChannel } from "../../../stack/classical/in-process-channel.ts";
 import {
   decodeMessage,
@@ -11,7 +12,8 @@ import {
 import { openMessagePort } from "../../../stack/classical/message-port.ts";
 import { FrameSplitter, messageFrame } from "../../../stack/classical/tcp-frames.ts";
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const clock = createVirtualClock();
+const turn = (): void => clock.advance(0);
 
 describe("messages", () => {
   it("encodes bigints as bignums of RFC 8949, appendix A", () => {
@@ -51,8 +53,8 @@ describe("messages", () => {
     );
   });
 
-  it("keeps layers apart on one channel, and counts what does not match", async () => {
-    const [a, b] = createInProcessChannel({ ends: ["a", "b"] });
+  it("keeps layers apart on one channel, and counts what does not match", () => {
+    const [a, b] = createInProcessChannel({ ends: ["a", "b"], clock });
     const schema = z.object({ value: z.bigint() });
     const [linkA, keyA] = [openMessagePort(a, "link", schema), openMessagePort(a, "key", schema)];
     const [linkB, keyB] = [openMessagePort(b, "link", schema), openMessagePort(b, "key", schema)];
@@ -65,33 +67,33 @@ describe("messages", () => {
     a.send(Uint8Array.of(...layerHeader("link"), 0xff));
     linkA.send({ value: 4n });
     expect(got).toEqual([]);
-    await turn();
+    turn();
     expect(got).toEqual(["link 1", "key 2", "link 4"]);
     expect([linkB.malformed, keyB.malformed]).toEqual([2, 0]);
   });
 });
 
 describe("an in-process channel", () => {
-  it("copies messages: what the sender changes afterwards does not arrive", async () => {
-    const [a, b] = createInProcessChannel({ ends: ["a", "b"] });
+  it("copies messages: what the sender changes afterwards does not arrive", () => {
+    const [a, b] = createInProcessChannel({ ends: ["a", "b"], clock });
     const got: number[][] = [];
     b.received$.subscribe((bytes) => got.push([...bytes]));
     const message = Uint8Array.of(1, 2);
     a.send(message);
     message[0] = 9;
     expect(a.queuedBytes).toBe(2);
-    await turn();
+    turn();
     expect(got).toEqual([[1, 2]]);
     expect(a.queuedBytes).toBe(0);
   });
 
-  it("closes at both ends, and closes when its queue would pass its bound", async () => {
-    const [a, b] = createInProcessChannel({ ends: ["a", "b"], queuedBytesMax: 10 });
+  it("closes at both ends, and closes when its queue would pass its bound", () => {
+    const [a, b] = createInProcessChannel({ ends: ["a", "b"], clock, queuedBytesMax: 10 });
     const states: string[] = [];
     b.state$.subscribe(({ state, reason }) => states.push(`${state} ${reason ?? ""}`));
     a.send(new Uint8Array(8));
     expect(() => a.send(new Uint8Array(8))).toThrow(/closed/);
-    await turn();
+    turn();
     expect(states).toEqual(["open ", "closed b did not keep up: 10 bytes were waiting for it"]);
     expect(() => b.send(new Uint8Array(1))).toThrow(/closed/);
   });

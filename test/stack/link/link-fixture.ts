@@ -63,6 +63,6 @@ export function openEnd(
 }
 
 /** Lets in-process channels deliver what waits, and what that sends. */
-export async function settle(turns = 4): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+export function settle(clock: VirtualClock, turns = 6): void {
+  for (let turn = 0; turn < turns; turn++) clock.advance(0);
 }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { seededRandom } from "../../../mocks/seeded-random.ts";
-import { createVirtualClock } from "../../../mocks/virtual-clock.ts";
+import { createVirtualClock, type VirtualClock } from "../../../mocks/virtual-clock.ts";
 import type { ClassicalChannel } from "../../../stack/classical/channel.ts";
 import { createInProcessChannel } from "../../../stack/classical/in-process-channel.ts";
 import { decodeMessage, encodeMessage } from "../../../stack/classical/message-codec.ts";
@@ -49,17 +49,18 @@ function expectTwins(alice: readonly PairRecords[], bob: readonly PairRecords[])
   );
 }
 
-async function feed(
+function feed(
+  clock: VirtualClock,
   ends: { alice: ReturnType<typeof openEnd>; bob: ReturnType<typeof openEnd> },
   both: ReturnType<typeof blocks>,
-): Promise<void> {
+): void {
   for (let at = 0; at < Math.max(both.alice.length, both.bob.length); at++) {
     const [a, b] = [both.alice[at], both.bob[at]];
     if (a !== undefined) ends.alice.give(a);
     if (b !== undefined) ends.bob.give(b);
-    await settle(2);
+    settle(clock, 3);
   }
-  await settle();
+  settle(clock);
 }
 
 it("delivers each pair once at both ends, with one identity, after finding the clock blind", async () => {
@@ -68,8 +69,8 @@ it("delivers each pair once at both ends, with one identity, after finding the c
   const alice = openEnd("announcer", aliceChannel, clock);
   const bob = openEnd("matcher", bobChannel, clock, { epochPs: bobEpochPs });
   clock.advance(1);
-  await settle();
-  await feed({ alice, bob }, blocks(1));
+  settle(clock);
+  feed(clock, { alice, bob }, blocks(1));
   expectTwins(alice.records, bob.records);
   const pairs = bob.records.reduce((sum, { count }) => sum + count, 0);
   expect(pairs).toBeGreaterThan(0.9 * 5e3);
@@ -106,8 +107,8 @@ it("opens a new incarnation when a report is lost, and never misaligns", async (
   const alice = openEnd("announcer", aliceChannel, clock);
   const bob = openEnd("matcher", lossy, clock);
   clock.advance(1);
-  await settle();
-  await feed({ alice, bob }, blocks(2));
+  settle(clock);
+  feed(clock, { alice, bob }, blocks(2));
   const incarnations = new Set(
     [...alice.events, ...bob.events].flatMap((event) =>
       event.kind === "up" ? [event.incarnation] : [],
@@ -146,12 +147,12 @@ it("loses detections, and says so, when the channel backs up", async () => {
   const alice = openEnd("announcer", slow, clock);
   const bob = openEnd("matcher", bobChannel, clock);
   clock.advance(1);
-  await settle();
+  settle(clock);
   const both = blocks(3, 2e10, 0.2);
   for (const [at, block] of both.alice.entries()) {
     isStuck = at >= 3 && at < 6;
     alice.give(block);
-    await settle(2);
+    settle(clock, 3);
   }
   const losses = bob.events.flatMap((event) => (event.kind === "loss" ? [event] : []));
   expect(losses).toHaveLength(1);
@@ -172,7 +173,7 @@ it("refuses a peer whose coincidence window differs, with the reason at both end
     settings: { ...linkSettings, coincidenceWindowPs: 4_000 },
   });
   clock.advance(1);
-  await settle();
+  settle(clock);
   for (const { events } of [alice, bob]) {
     const [event] = events;
     expect(event?.kind === "refused" && event.error.message).toContain("5000 ps");
@@ -200,7 +201,7 @@ it("survives every malformed message of a peer", async () => {
     tickPs: 2_000n,
   };
   say(encodeMessage(open));
-  await settle();
+  settle(clock);
   const [up] = bob.events;
   const incarnation = up?.kind === "up" ? up.incarnation : "";
   const body = {
@@ -216,7 +217,7 @@ it("survives every malformed message of a peer", async () => {
   // Three times announced, one given.
   const short = { ...body, times: Uint8Array.of(5), bases: Uint8Array.of(0) };
   say(encodeMessage({ type: "announcement", incarnation, body: short }));
-  await settle();
+  settle(clock);
   expect(bob.events.map(({ kind }) => kind)).toEqual(["up", "searching", "down"]);
   expect(bob.records).toHaveLength(0);
   await bob.link.close();

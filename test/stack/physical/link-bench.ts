@@ -69,10 +69,15 @@ export interface BenchResult {
 }
 
 /** Orders both ends' blocks by the part of their stream that they complete, as real time would. */
-function interleaved(remote: readonly BlockInput[], local: readonly BlockInput[]) {
+function interleaved(
+  remote: readonly BlockInput[],
+  local: readonly BlockInput[],
+  durationS?: number,
+) {
   const parts = (blocks: readonly BlockInput[], end: "remote" | "local") => {
     const fromPs = blocks[0]?.fromPs ?? 0n;
-    const span = Number((blocks.at(-1)?.toPs ?? 0n) - fromPs);
+    const span =
+      durationS === undefined ? Number((blocks.at(-1)?.toPs ?? 0n) - fromPs) : durationS * 1e12;
     return blocks.map((block) => ({ end, block, part: Number(block.toPs - fromPs) / span }));
   };
   return [...parts(remote, "remote"), ...parts(local, "local")].sort((a, b) => a.part - b.part);
@@ -84,6 +89,8 @@ export function runBench(
   local: readonly BlockInput[],
   settings: Partial<MatcherSettings> & { readonly windowPs: bigint; readonly tickPs: bigint },
   presetModel?: Parameters<MatcherCore["searchEnded"]>[0],
+  /** The duration of both streams where one of them is cut short, s. */
+  durationS?: number,
 ): BenchResult {
   const common = { wiring: fourDetectors, random: seededRandom(99), ...settings };
   const announcer = new AnnouncerCore(new KernelSpace(announcerSpaceBytes), common);
@@ -105,7 +112,7 @@ export function runBench(
     }
   };
   if (presetModel !== undefined) run(matcher.searchEnded(presetModel));
-  for (const { end, block } of interleaved(remote, local)) {
+  for (const { end, block } of interleaved(remote, local, durationS)) {
     if (end === "local") run(matcher.addBlock(block));
     else {
       for (const announcement of announcer.addBlock(block, true)) {

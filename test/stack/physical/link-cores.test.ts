@@ -247,3 +247,14 @@ function naivePairs(
   }
   return pairs;
 }
+
+it("gives the lock up when the local tagger falls silent, with one loss and no flood", () => {
+  const { remote, local } = drawRun(seededRandom(16), { ...run, durationS: 3 });
+  const ofBob = streams(local, run.offsetPs, 5e9, 3);
+  // The last block of the local stream that arrives ends at 1.2 s; its twin at the far end goes on.
+  const silent = ofBob.slice(0, 240);
+  const result = runBench(streams(remote, 0n, 5e9, 3), silent, settings, undefined, 3);
+  const kinds = result.effects.map(({ kind }) => kind).filter((kind) => kind !== "report");
+  expect(kinds).toEqual(["search", "locked", "loss", "lost"]);
+  expect(result.effects.filter(({ kind }) => kind === "report")).toHaveLength(601);
+});
