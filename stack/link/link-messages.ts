@@ -80,7 +80,11 @@ export const linkMessageSchema = z.discriminatedUnion("type", [
     nonce: nonceSchema,
     link: z.string().max(64),
     windowPs: psSchema,
-    epochPs: psSchema,
+    /** UTC in ps since 1970 has 22 digits: beyond 64 bits. */
+    epochPs: z
+      .bigint()
+      .min(0n)
+      .max(10n ** 24n),
     tickPs: z
       .bigint()
       .min(1n)

@@ -37,6 +37,8 @@ const openRetryMs = 1_000;
 const refusedRetryMs = 5_000;
 /** Announcements that stay unanswered for so long end the incarnation. */
 const reportTimeoutMs = 5_000;
+/** Stream times and their differences are 64-bit picoseconds, 106 days. */
+const epochsApartPsMax = 50n * 86_400n * 10n ** 12n;
 
 /** The agreed incarnation of one end, or the way to it. */
 export class LinkSession {
@@ -185,6 +187,10 @@ export class LinkSession {
     if (open.link !== link) return `the announcer serves link ${open.link}, the matcher ${link}`;
     if (open.windowPs !== windowPs) {
       return `the announcer's coincidence window is ${open.windowPs} ps, the matcher's ${windowPs} ps: set one width in both stations`;
+    }
+    const apartPs = open.epochPs - this.#context.epochPs;
+    if (apartPs > epochsApartPsMax || apartPs < -epochsApartPsMax) {
+      return "the two taggers' streams began more than 50 days apart by their hosts' clocks: set the clocks, or start both streams anew";
     }
     return null;
   }

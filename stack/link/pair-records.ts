@@ -1,10 +1,5 @@
 import type { Ps } from "../../hal/units.ts";
 
-/** The two mutually unbiased settings of BBM92: Z = H/V, X = D/A. */
-export type Basis = 0 | 1;
-export const basisZ: Basis = 0;
-export const basisX: Basis = 1;
-
 /**
  * Pairs of a link that were measured on arrival: a block of records, one column a fact. Post-selected:
  * a pair is known only because both photons clicked, so nothing here is heralded. Identity of record i
@@ -17,7 +12,7 @@ export interface PairRecords {
   readonly selection: "post-selected";
   readonly firstSequence: bigint;
   readonly count: number;
-  /** The local end's basis of each record: 0 Z, 1 X. */
+  /** The local end's basis of each record: 0 Z (H/V), 1 X (D/A), the mutually unbiased settings of BBM92. */
   readonly localBasis: Uint8Array;
   /** The remote end's basis, as it announced it. */
   readonly remoteBasis: Uint8Array;

@@ -20,7 +20,8 @@ const run: PairRun = {
   },
 };
 /** Bob's PC believes to be 350 ms later: his stream's epoch carries the error. */
-const bobEpochPs = 350_000_000_000n;
+const aliceEpochPs = 1_795_000_000n * 10n ** 12n;
+const bobEpochPs = aliceEpochPs + 350_000_000_000n;
 
 function blocks(seed: number, stepPs = 2e10, durationS = run.durationS) {
   const { remote, local } = drawRun(seededRandom(seed), { ...run, durationS });
@@ -66,7 +67,7 @@ function feed(
 it("delivers each pair once at both ends, with one identity, after finding the clock blind", async () => {
   const clock = createVirtualClock();
   const [aliceChannel, bobChannel] = createInProcessChannel({ ends: ["alice", "bob"], clock });
-  const alice = openEnd("announcer", aliceChannel, clock);
+  const alice = openEnd("announcer", aliceChannel, clock, { epochPs: aliceEpochPs });
   const bob = openEnd("matcher", bobChannel, clock, { epochPs: bobEpochPs });
   clock.advance(1);
   settle(clock);
@@ -80,7 +81,7 @@ it("delivers each pair once at both ends, with one identity, after finding the c
   const locked = alice.events.find(({ kind }) => kind === "locked");
   if (locked?.kind !== "locked") throw new Error("not locked");
   // Labels differ by Bob's error and the path: offset at the middle of the first second, 400 ppb later.
-  const expectedPs = run.offsetPs + bobEpochPs + 200_000n;
+  const expectedPs = run.offsetPs + bobEpochPs - aliceEpochPs + 200_000n;
   expect(Math.abs(Number(locked.clock.offsetPs - expectedPs))).toBeLessThan(100_000);
   expect(Math.abs(locked.clock.driftPpb - 400)).toBeLessThan(2);
   expect(bob.records[0]?.residualPs?.length).toBe(bob.records[0]?.count);
@@ -180,6 +181,18 @@ it("refuses a peer whose coincidence window differs, with the reason at both end
   }
   await alice.link.close();
   await bob.link.close();
+});
+
+it("refuses streams whose times cannot be compared in 64 bits", () => {
+  const clock = createVirtualClock();
+  const [aliceChannel, bobChannel] = createInProcessChannel({ ends: ["alice", "bob"], clock });
+  const alice = openEnd("announcer", aliceChannel, clock, { epochPs: aliceEpochPs });
+  const bob = openEnd("matcher", bobChannel, clock);
+  clock.advance(1);
+  settle(clock);
+  for (const { events } of [alice, bob]) {
+    expect(events[0]?.kind === "refused" && events[0].error.message).toContain("50 days");
+  }
 });
 
 it("survives every malformed message of a peer", async () => {
