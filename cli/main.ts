@@ -12,19 +12,26 @@ import { addDevicesCommand } from "./commands/devices.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addInfoCommand } from "./commands/info.ts";
 import { addMeasureCommand } from "./commands/measure.ts";
+import { addMocksCommand } from "./commands/mocks.ts";
+import { recordCommand } from "./commands/record.ts";
 import { addReplayCommand } from "./commands/replay.ts";
+import { addRunCommand } from "./commands/run.ts";
 import { addStationCommand } from "./commands/station.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { createPrinter } from "./print.ts";
+import { openTaggerSession } from "./run/tagger-session.ts";
 
 const addCommands: readonly AddCommand[] = [
+  addRunCommand,
   addInfoCommand,
   addReplayCommand,
+  recordCommand(openTaggerSession),
   addMeasureCommand,
   addConvertCommand,
   addDevicesCommand,
   addDoctorCommand,
   addStationCommand,
+  addMocksCommand,
 ];
 
 const exitCodeHelp = `

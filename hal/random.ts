@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 
 /** A source of chance. Keys draw from the operating system's generator alone; simulations from a seed. */
 export interface RandomSource {
-  /** Gives `length` independent uniform bytes. */
-  bytes(length: number): Uint8Array;
+  /** Gives that many independent uniform bytes. */
+  bytes(byteCount: number): Uint8Array;
   /** Gives a uniform integer in [0, bound), 1 <= bound <= 2^32, without modulo bias. */
   below(bound: number): number;
   /** Gives a uniform double in [0, 1) with 53 random bits. */
@@ -11,7 +11,7 @@ export interface RandomSource {
 }
 
 /** Builds the derived draws on a source of bytes. */
-export function randomFromBytes(bytes: (length: number) => Uint8Array): RandomSource {
+export function randomFromBytes(bytes: (byteCount: number) => Uint8Array): RandomSource {
   const uint32 = (): number => {
     const draw = bytes(4);
     return new DataView(draw.buffer, draw.byteOffset, 4).getUint32(0, true);
@@ -32,4 +32,4 @@ export function randomFromBytes(bytes: (length: number) => Uint8Array): RandomSo
 }
 
 /** The operating system's cryptographic generator. */
-export const systemRandom: RandomSource = randomFromBytes((length) => randomBytes(length));
+export const systemRandom: RandomSource = randomFromBytes((byteCount) => randomBytes(byteCount));

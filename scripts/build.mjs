@@ -55,6 +55,7 @@ function buildKernels({ folder, memoryBase }) {
   cpSync(output, join("dist", output));
 }
 
+for (const kernelModule of kernelModules) buildKernels(kernelModule);
 run("tsc", [
   "-p",
   "tsconfig.build.json",
@@ -62,7 +63,6 @@ run("tsc", [
   "--tsBuildInfoFile",
   "dist/.tsbuildinfo",
 ]);
-for (const kernelModule of kernelModules) buildKernels(kernelModule);
 if (existsSync("web/main.ts")) run("tsc", ["-p", "web/tsconfig.json", "--noEmit", "false"]);
 mkdirSync("dist/web", { recursive: true });
 for (const [from, to] of assets) if (existsSync(from)) cpSync(from, to);

@@ -6,8 +6,8 @@
  * equations for S, CC_t, CC_acc and eta_t, extended by dead time per detector, afterpulses and bunched light.
  */
 import type { DetectorSettings, LabSettings } from "./lab-settings.ts";
-import { endsOf, pairFates, stateAtAnalyzers } from "./pair-fates.ts";
-import { axisOf, type Basis, outcomeProbability } from "./polarization.ts";
+import { endsOf, pairFates } from "./pair-fates.ts";
+import type { Basis } from "./polarization.ts";
 
 /** What one detector should show. */
 export interface DetectorExpectation {
@@ -232,25 +232,4 @@ function hasEqualOutcomes({ source }: LabSettings, basis: Basis): boolean {
   const isPlus = source.bellState.endsWith("+");
   if (basis === "z") return isPhi;
   return basis === "x" ? isPlus : isPhi !== isPlus;
-}
-
-/** Gives <ab>, the correlation of a pair's outcomes in two bases at the analyzers, -1..1, without noise. */
-export function expectCorrelation(lab: LabSettings, a: Basis, b: Basis): number {
-  const tensor = stateAtAnalyzers(lab);
-  let correlation = 0;
-  for (const [outcomeA, outcomeB] of [
-    [0, 0],
-    [0, 1],
-    [1, 0],
-    [1, 1],
-  ] as const) {
-    correlation +=
-      (outcomeA === outcomeB ? 1 : -1) *
-      outcomeProbability(
-        tensor,
-        { direction: axisOf(a), outcome: outcomeA },
-        { direction: axisOf(b), outcome: outcomeB },
-      );
-  }
-  return correlation;
 }

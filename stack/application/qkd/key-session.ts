@@ -23,6 +23,7 @@ export interface KeySession {
   close(): void;
 }
 
+/** What one end works with. */
 export interface KeySessionOptions {
   readonly port: MessagePort<KeyMessage>;
   readonly records$: Observable<PairRecords>;

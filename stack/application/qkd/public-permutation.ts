@@ -4,11 +4,11 @@ import { type RandomSource, randomFromBytes } from "../../../hal/random.ts";
 /** Bytes of a public seed from which both ends expand the same permutations. */
 export const publicSeedBytes = 32;
 
-/** Gives `length` bytes of AES-256 in counter mode under a key derived from the seed and a counter. */
-function keystream(seed: Uint8Array, index: number, length: number): Uint8Array {
+/** Gives `byteCount` bytes of AES-256 in counter mode under a key derived from the seed and a counter. */
+function keystream(seed: Uint8Array, index: number, byteCount: number): Uint8Array {
   const key = createHash("sha256").update("bellwether permutation").update(seed).update(`${index}`);
   const cipher = createCipheriv("aes-256-ctr", key.digest(), new Uint8Array(16));
-  return cipher.update(new Uint8Array(length));
+  return cipher.update(new Uint8Array(byteCount));
 }
 
 /**
@@ -16,11 +16,11 @@ function keystream(seed: Uint8Array, index: number, length: number): Uint8Array 
  * block. Both ends compute the same. It decides how well errors spread, not how secret the key is, so a
  * stretched seed and a bias below 2^-15 are enough.
  */
-export function publicPermutation(seed: Uint8Array, index: number, length: number): Uint32Array {
-  const order = new Uint32Array(length);
-  for (let i = 0; i < length; i++) order[i] = i;
-  const draws = new Uint32Array(Uint8Array.from(keystream(seed, index, 4 * length)).buffer);
-  for (let i = length - 1; i > 0; i--) {
+export function publicPermutation(seed: Uint8Array, index: number, bitCount: number): Uint32Array {
+  const order = new Uint32Array(bitCount);
+  for (let i = 0; i < bitCount; i++) order[i] = i;
+  const draws = new Uint32Array(Uint8Array.from(keystream(seed, index, 4 * bitCount)).buffer);
+  for (let i = bitCount - 1; i > 0; i--) {
     const j = Math.floor(((draws[i] ?? 0) / 2 ** 32) * (i + 1));
     const kept = order[i] ?? 0;
     order[i] = order[j] ?? 0;

@@ -1,0 +1,67 @@
+import { Subject } from "rxjs";
+import type { Clock } from "../../hal/clock.ts";
+import { isLabError, LabError, messageOf } from "../../hal/errors.ts";
+import type { Logger } from "../../hal/log.ts";
+import type { PairSource } from "../../hal/roles/pair-source.ts";
+
+/** A source and how brightly the station wants it. */
+export interface Pump {
+  readonly source: PairSource;
+  readonly currentMa: number;
+}
+
+/** A source goes off by itself when its lease has not been renewed for this long. */
+const leaseMs = 5_000;
+const renewEveryMs = 1_000;
+
+/** Keeps sources lit by renewing their leases from this thread: a program that hangs lets them go dark. */
+export class PumpLease {
+  readonly failures$ = new Subject<LabError>();
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #lit: readonly PairSource[] = [];
+  #timer: Disposable | undefined;
+
+  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** Lights all of them, or none. @throws LabError `device.limit`, `device.refused`, `link.*`. */
+  async arm(pumps: readonly Pump[]): Promise<void> {
+    this.#lit = pumps.map(({ source }) => source);
+    try {
+      await Promise.all(pumps.map(({ source, currentMa }) => source.arm({ currentMa, leaseMs })));
+    } catch (error) {
+      await this.release();
+      throw error;
+    }
+    this.#renew();
+  }
+
+  /** Switches all of them off and has it read back. Idempotent. */
+  async release(): Promise<void> {
+    this.#timer?.[Symbol.dispose]();
+    const lit = this.#lit;
+    this.#lit = [];
+    for (const outcome of await Promise.allSettled(lit.map((source) => source.disarm()))) {
+      if (outcome.status === "rejected") {
+        this.#logger.error({ reason: messageOf(outcome.reason) }, "a source may still be on");
+      }
+    }
+  }
+
+  #renew(): void {
+    try {
+      for (const source of this.#lit) source.renewLease();
+    } catch (error) {
+      this.failures$.next(
+        isLabError(error)
+          ? error
+          : new LabError("device.lease", `a source could not be kept on: ${messageOf(error)}`),
+      );
+      return;
+    }
+    this.#timer = this.#clock.after(renewEveryMs, () => this.#renew());
+  }
+}
