@@ -153,7 +153,7 @@ async function pairsRace(laboratory: Laboratory, columns: TagColumns): Promise<R
     contestant("javascript", () => runJavascript(columns, javascriptDense, measureJavascript)),
   ];
   return {
-    ...{ name: "pairs", unit: "Mtags/s", target: 150 },
+    ...{ name: "coincidences", unit: "Mtags/s", target: 150 },
     ...{ dataSet: `${columns.name}, window 1 ns`, work: columns.channels.length },
     contestants: await withCpp(laboratory, contestants, columns, ["pairs", reachPs, lowPs, highPs]),
   };
@@ -224,7 +224,7 @@ export const measuringFigures: readonly Figure[] = [
     prepare: (laboratory) => ratesRace(laboratory, drawTags(eightChannels)),
   },
   {
-    name: "pairs",
+    name: "coincidences",
     about: "coincidences of two hot channels, one of them delayed",
     prepare: (laboratory) => pairsRace(laboratory, drawTags(twoHotChannels)),
   },
