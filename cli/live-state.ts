@@ -31,6 +31,8 @@ export interface NodeState {
     readonly basis: "z" | "x";
     readonly outcome: 0 | 1;
     readonly singlesRateHz: Estimate | null;
+    /** Taken before the sources were switched on; null where they were not this process's to switch. */
+    readonly darkCountRateHz: Estimate | null;
   }[];
   /** Tags known to be lost since the start; null when the hardware cannot tell how many. */
   readonly lostTags: number | null;
@@ -64,6 +66,8 @@ export interface LinkState {
   readonly accidentalRateHz: Estimate | null;
   readonly car: Estimate | null;
   readonly jitterPsFwhm: Estimate | null;
+  /** From the source to a click at each end, detector efficiency included: -10 lg of the heralding efficiency. */
+  readonly lossDb: { readonly first: Estimate | null; readonly second: Estimate | null };
   /** Coincidences against remote minus local time, of the last seconds. */
   readonly histogram: {
     readonly fromPs: number;

@@ -18,6 +18,7 @@ import { addReplayCommand } from "./commands/replay.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addStationCommand } from "./commands/station.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { logSentences } from "./log-sentences.ts";
 import { createPrinter } from "./print.ts";
 import { openTaggerSession } from "./run/tagger-session.ts";
 
@@ -40,7 +41,7 @@ Exit codes:
   1    it failed; one sentence on standard error says why (--verbose shows more)
   2    the command line is wrong
   3    a check ran and found problems
-  130  stopped by Ctrl-C
+  130  stopped by Ctrl-C, SIGTERM or SIGHUP
 
 Times are written with a unit: 16ps, -23.94ns, 5us, 60s. Channels count from 0.`;
 
@@ -56,7 +57,9 @@ let exitCode: ExitCode | undefined;
 const context: CommandContext = {
   ...{ printer, clock: systemClock, random: systemRandom, environment: process.env },
   // Logs go to standard error: standard output is for results alone.
-  logger: createLogger({ level: isVerbose ? "debug" : "warn", destination: process.stderr }),
+  logger: isVerbose
+    ? createLogger({ level: "debug", destination: process.stderr })
+    : createLogger({ level: "warn", destination: logSentences(printer) }),
   signal: interruption.signal,
   run: async (work) => {
     exitCode = await work();
@@ -94,7 +97,10 @@ function buildProgram(): Command {
   const program = new Command("bellwether")
     .description("Software for a quantum-internet testbed: from the time tagger to the key.")
     .version(version)
-    .option("--verbose", "log more, and show the stack of a failure")
+    .option(
+      "--verbose",
+      "log more, as JSON lines on standard error, and show the stack of a failure",
+    )
     .addHelpText("after", exitCodeHelp)
     .showHelpAfterError("(bellwether --help lists the commands)")
     .configureHelp({ sortSubcommands: false })
@@ -116,9 +122,11 @@ process.on("SIGINT", () => {
   if (interruption.signal.aborted) process.exit(exitCodes.interrupted);
   interruption.abort(new LabError("command.interrupted", "stopped by Ctrl-C"));
 });
-process.on("SIGTERM", () => {
-  interruption.abort(new LabError("command.interrupted", "stopped by a signal"));
-});
+for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    interruption.abort(new LabError("command.interrupted", `stopped by ${signal}`));
+  });
+}
 // The reader of a pipe may go (head, less): that is no failure.
 process.stdout.on("error", () => process.exit(exitCodes.ok));
 

@@ -127,7 +127,7 @@ class InstrumentChild implements HostedInstrument {
       this.#child.once("close", (exitCode, signal) => {
         this.#removeLink();
         if (!this.#isClosing && this.#url !== "") {
-          options.logger.error({ instrument: name, exitCode, signal }, "mock instrument ended");
+          options.logger.info({ instrument: name, exitCode, signal }, "mock instrument ended");
           failures$.next(this.#crash(exitCode, signal));
         }
         resolve();

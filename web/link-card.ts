@@ -18,7 +18,7 @@ export interface LinkCard {
 export function createLinkCard(initial: LinkState): LinkCard {
   const { name } = initial;
   const status = createLinkStatus(name);
-  const figures = createFigures(name);
+  const figures = createFigures(initial);
   const meters = createMeters(name);
   const histogram = createHistogram();
   const keys = createKeyPanel(name);
@@ -87,7 +87,7 @@ function offsetText({ offsetPs, uncertaintyPs }: LinkState["clock"]): string {
   return formatQuantity({ value: Number(offsetPs) / 1e12, uncertainty }, "s");
 }
 
-function createFigures(name: string): LinkPart {
+function createFigures({ name, ends }: LinkState): LinkPart {
   const coincidences = createValue(`coincidences-${name}`, "hero");
   const trend = createTrend(1);
   const chart = createSparkline({ label: "coincidences", color: "--accent" }, 64);
@@ -121,6 +121,12 @@ function createFigures(name: string): LinkPart {
           jitterPsFwhm?.value ?? null,
         ),
     },
+    ...(["first", "second"] as const).map((end, index) => ({
+      label: `loss, ${ends[index]}`,
+      view: createValue(`loss-${end}-${name}`, "small"),
+      show: (view: ValueView, { lossDb }: LinkState): void =>
+        view.show(quantityOf(lossDb[end], "dB", plainStyle), lossDb[end]?.value ?? null),
+    })),
     {
       label: "pairs so far",
       view: createValue(`pairs-${name}`, "small"),

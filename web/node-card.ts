@@ -86,11 +86,16 @@ function createDetector(node: string, detector: DetectorState): DetectorView {
       text: `${basis} · input ${detector.channel + 1}`,
     }),
   ]);
-  const root = element("div", { className: "detector" }, [label, value.root, chart.root]);
+  const dark = element("span", {
+    className: "hint value",
+    testId: `dark-${node}-${detector.name}`,
+  });
+  const root = element("div", { className: "detector" }, [label, value.root, dark, chart.root]);
   root.setAttribute("data-basis", detector.basis);
   return {
     root,
-    update: ({ singlesRateHz }, atS) => {
+    update: ({ singlesRateHz, darkCountRateHz }, atS) => {
+      setText(dark, `dark ${formatQuantity(darkCountRateHz, "/s", rateStyle)}`);
       value.show(quantityOf(singlesRateHz, "/s", rateStyle), singlesRateHz?.value ?? null);
       trend.add(atS, [singlesRateHz?.value ?? null]);
       chart.setColumns(trend.columns());

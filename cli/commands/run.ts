@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { Option } from "commander";
 import { type Clock, sleep } from "../../hal/clock.ts";
 import { LabError, messageOf } from "../../hal/errors.ts";
 import { readStation } from "../../hal/station/station-file.ts";
@@ -6,6 +7,7 @@ import { type Ps, psPerMs } from "../../hal/units.ts";
 import type { ClassicalChannel } from "../../stack/classical/channel.ts";
 import { type AddCommand, type CommandContext, positiveTimeArgument } from "../command.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { takeDarkCounts } from "../run/dark-counts.ts";
 import { LiveStation } from "../run/live-station.ts";
 import { RunReport } from "../run/run-report.ts";
 import { openRunSession, type RunSession } from "../run/station-session.ts";
@@ -38,11 +40,10 @@ export const addRunCommand: AddCommand = (program, context) => {
     .option("--mocks <folder>", "use the mock lab that `mocks serve --folder` runs there")
     .option("--page-port <port>", "port of the page on the loopback address; a free one by default")
     .option("--no-page", "serve no page")
-    .option(
-      "--peer-timeout <time>",
-      "end when a peer has not answered for this long",
-      positiveTimeArgument,
-      positiveTimeArgument("30s"),
+    .addOption(
+      new Option("--peer-timeout <time>", "end when a peer has not answered for this long")
+        .argParser(positiveTimeArgument)
+        .default(positiveTimeArgument("30s"), "30s"),
     )
     .option("--json", "one JSON object a line; the last is the summary")
     .action((path: string | undefined, options: RunOptions) =>
@@ -93,19 +94,16 @@ async function runSession(
         ...(options.pagePort === undefined ? {} : { port: Number(options.pagePort) }),
       })
     : null;
+  const ended = new AbortController();
   try {
     if (page !== null) report.say("page", `page ${page.url}`, { url: page.url });
-    await session.arm();
-    for (const { source, currentMa } of session.pumps) {
-      const { name } = source;
-      report.say("source-on", `${name}: light on, pump at ${currentMa} mA`, { name, currentMa });
-    }
     await Promise.race([
-      waitForEnd(options, context),
+      lightUntilEnd(session, options, { live, report, context, ended: ended.signal }),
       session.failed,
       ...session.channels.all.map((channel) => peerGone(channel, options.peerTimeout, clock)),
     ]);
   } finally {
+    ended.abort();
     await session.stop().catch((error: unknown) => printer.note(messageOf(error)));
     report.say("stopped", "sources off, taggers stopped");
     report.end(live.summary());
@@ -132,10 +130,39 @@ function sayOpened(session: RunSession, report: RunReport): void {
   }
 }
 
+/** Counts in the dark, switches the sources on, and resolves when the time is over, or at Ctrl-C. */
+async function lightUntilEnd(
+  session: RunSession,
+  options: RunOptions,
+  run: {
+    readonly live: LiveStation;
+    readonly report: RunReport;
+    readonly context: CommandContext;
+    /** Aborted when the run is over for another reason: nothing may be switched on any more. */
+    readonly ended: AbortSignal;
+  },
+): Promise<void> {
+  const { live, report, context, ended } = run;
+  const { clock } = context;
+  const signal = AbortSignal.any([context.signal, ended]);
+  if (session.pumps.length > 0) {
+    const rates = await takeDarkCounts(session, { clock, signal });
+    if (signal.aborted) return;
+    live.setDarkCounts(rates);
+    report.sayDarkCounts(rates);
+    await session.arm();
+    for (const { source, currentMa } of session.pumps) {
+      const { name } = source;
+      report.say("source-on", `${name}: light on, pump at ${currentMa} mA`, { name, currentMa });
+    }
+  }
+  await waitForEnd(options, { clock, signal });
+}
+
 /** Resolves when the time is over, or at Ctrl-C. */
 async function waitForEnd(
   { duration }: RunOptions,
-  { clock, signal }: CommandContext,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<void> {
   const endMs =
     duration === undefined

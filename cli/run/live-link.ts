@@ -22,6 +22,15 @@ interface KeyReport {
   isIdentical: boolean;
 }
 
+/** Gives the loss of the way to each end. */
+export const lossOf = (
+  metrics: Extract<LinkEvent, { kind: "metrics" }>["metrics"] | null,
+): LinkState["lossDb"] => ({
+  // In metrics, local is the matcher: the link's second end.
+  first: metrics?.remoteLossDb ?? null,
+  second: metrics?.localLossDb ?? null,
+});
+
 /** Counts of something over the last seconds. */
 class RecentCount {
   readonly #steps: { readonly atMs: number; readonly count: number }[] = [];
@@ -120,6 +129,7 @@ export class LiveLink {
       accidentalRateHz: metrics?.accidentalRateHz ?? null,
       car: metrics?.car ?? null,
       jitterPsFwhm: metrics?.jitterPsFwhm ?? null,
+      lossDb: lossOf(metrics ?? null),
       histogram: metrics?.histogram ?? null,
       visibility: { z: this.#visibility("z"), x: this.#visibility("x") },
       qber: this.qber(),

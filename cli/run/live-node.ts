@@ -4,6 +4,7 @@ import type { LossInterval } from "../../hal/tags/loss-interval.ts";
 import type { AnalysisReport } from "../../hal/tags/measurements.ts";
 import type { NodeEvent } from "../../stack/node.ts";
 import type { Estimate, NodeState } from "../live-state.ts";
+import type { DarkCountRate } from "./dark-counts.ts";
 import type { SessionNode } from "./station-session.ts";
 
 type DeviceLine = NodeState["devices"][number];
@@ -18,11 +19,16 @@ export class LiveNode {
   readonly #devices = new Map<string, DeviceLine>();
   readonly #reports = new Map<string, AnalysisReport[]>();
   readonly #clock: Clock;
+  #darkRatesHz: ReadonlyMap<string, Estimate | null> = new Map();
 
   constructor(node: SessionNode, clock: Clock) {
     this.#node = node;
     this.#clock = clock;
     for (const device of node.instruments.devices.values()) this.#watch(device);
+  }
+
+  setDarkCounts(rates: readonly DarkCountRate[]): void {
+    this.#darkRatesHz = new Map(rates.map(({ detector, rateHz }) => [detector, rateHz]));
   }
 
   take(event: NodeEvent): void {
@@ -61,6 +67,7 @@ export class LiveNode {
         basis: detector.basis,
         outcome: detector.outcome,
         singlesRateHz: this.#rateHz(detector.tagger, detector.channel),
+        darkCountRateHz: this.#darkRatesHz.get(detector.name) ?? null,
       })),
       lostTags: this.lostTags,
       losses: this.losses.slice(-lossesShownMax).map(({ fromPs, toPs, count, cause }) => ({

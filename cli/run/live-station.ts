@@ -2,7 +2,8 @@ import { map, type Observable, Subject, throttleTime } from "rxjs";
 import type { Clock } from "../../hal/clock.ts";
 import type { NodeEvent } from "../../stack/node.ts";
 import type { Estimate, LinkState, LiveState } from "../live-state.ts";
-import { LiveLink } from "./live-link.ts";
+import type { DarkCountRate } from "./dark-counts.ts";
+import { LiveLink, lossOf } from "./live-link.ts";
 import { LiveNode } from "./live-node.ts";
 import type { RunSession } from "./station-session.ts";
 
@@ -31,6 +32,7 @@ export interface RunSummary {
     readonly clockDriftPpb: number | null;
     readonly coincidenceRateHz: number | null;
     readonly car: number | null;
+    readonly lossDb: LinkState["lossDb"];
     readonly secretBits: number;
     readonly keys: number;
     readonly keysIdentical: boolean;
@@ -82,6 +84,13 @@ export class LiveStation {
   take(event: NodeEvent & { readonly node: string }): void {
     this.#nodes.get(event.node)?.take(event);
     if ("link" in event) this.#links.get(event.link)?.take(event.node, event);
+    this.#changed.next();
+  }
+
+  setDarkCounts(rates: readonly DarkCountRate[]): void {
+    for (const [name, node] of this.#nodes) {
+      node.setDarkCounts(rates.filter((rate) => rate.node === name));
+    }
     this.#changed.next();
   }
 
@@ -139,6 +148,7 @@ function linkSummary(link: LiveLink): RunSummary["links"][number] {
     clockDriftPpb: link.lastClock?.driftPpb ?? null,
     coincidenceRateHz: link.lastMetrics?.coincidenceRateHz.value ?? null,
     car: link.lastMetrics?.car?.value ?? null,
+    lossDb: lossOf(link.lastMetrics),
     secretBits: state.secretBits,
     keys: link.keys.length,
     keysIdentical: link.keysIdentical,

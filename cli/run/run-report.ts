@@ -1,11 +1,12 @@
 /** What a run says as it happens: sentences for people, one JSON object a line for scripts. */
 import type { Clock } from "../../hal/clock.ts";
-import { formatPs } from "../../hal/units.ts";
 import type { KeyEvent } from "../../stack/application/qkd/key-events.ts";
 import type { LinkEvent } from "../../stack/link/link-event.ts";
 import type { NodeEvent } from "../../stack/node.ts";
-import { formatQuantity, rateStyle } from "../../web/quantity.ts";
+import { formatQuantity, plainStyle, rateStyle } from "../../web/quantity.ts";
 import type { Printer } from "../print.ts";
+import type { DarkCountRate } from "./dark-counts.ts";
+import { lossOf } from "./live-link.ts";
 import type { RunSummary } from "./live-station.ts";
 import type { RunSession } from "./station-session.ts";
 
@@ -47,6 +48,18 @@ export class RunReport {
     const seconds = (this.#clock.monotonicMs() - this.#startedMs) / 1e3;
     if (this.#isJson) this.#printer.json({ event, seconds, ...facts });
     else this.#printer.line(`${seconds.toFixed(1).padStart(6)} s  ${sentence}`);
+  }
+
+  /** Says what each node's detectors counted before the sources were switched on. */
+  sayDarkCounts(rates: readonly DarkCountRate[]): void {
+    for (const node of new Set(rates.map((rate) => rate.node))) {
+      const own = rates.filter((rate) => rate.node === node);
+      const words = own.map(
+        ({ detector, rateHz }) => `${detector} ${formatQuantity(rateHz, "/s", rateStyle)}`,
+      );
+      const ratesHz = Object.fromEntries(own.map(({ detector, rateHz }) => [detector, rateHz]));
+      this.say("dark-counts", `${node}: dark counts ${words.join(", ")}`, { node, ratesHz });
+    }
   }
 
   take(event: SessionEvent): void {
@@ -129,26 +142,37 @@ export class RunReport {
   }
 
   #sayClock(link: string, clock: Extract<LinkEvent, { kind: "locked" }>["clock"]): void {
-    const { offsetPs, driftPpb, uncertaintyPs } = clock;
-    const drift = formatQuantity({ value: driftPpb, uncertainty: clock.driftUncertaintyPpb }, "");
-    this.say(
-      "clock",
-      `${link}: clock found, offset ${formatPs(offsetPs)} +- ${uncertaintyPs.toFixed(0)} ps, drift ${drift.trim()} ppb`,
-      { link, ...clock },
+    const { offsetPs, driftPpb, uncertaintyPs, driftUncertaintyPpb } = clock;
+    const offset = formatQuantity(
+      { value: Number(offsetPs) / 1e12, uncertainty: uncertaintyPs / 1e12 },
+      "s",
     );
+    const drift = formatQuantity(
+      { value: driftPpb, uncertainty: driftUncertaintyPpb },
+      "ppb",
+      plainStyle,
+    );
+    this.say("clock", `${link}: clock found, offset ${offset}, drift ${drift}`, { link, ...clock });
   }
 
   #takeMetrics(link: string, event: Extract<LinkEvent, { kind: "metrics" }>): void {
     const { metrics, clock, pairs, lagMs } = event;
+    const lossDb = lossOf(metrics);
     if (this.#isJson) {
       const { histogram: _histogram, ...figures } = metrics;
-      this.say("coincidences", "", { link, pairs, ...figures, clock, lagMs });
+      this.say("coincidences", "", { link, pairs, ...figures, lossDb, clock, lagMs });
       return;
     }
     if (!this.#isDue(`metrics ${link}`, sentenceEveryMs)) return;
     const rate = formatQuantity(metrics.coincidenceRateHz, "/s", rateStyle);
     const car = metrics.car === null ? "" : `, CAR ${metrics.car.value.toFixed(0)}`;
-    this.say("coincidences", `${link}: ${rate} coincidences${car}, ${pairs} pairs so far`);
+    const loss = [lossDb.first, lossDb.second].map((each) =>
+      formatQuantity(each, "dB", plainStyle),
+    );
+    this.say(
+      "coincidences",
+      `${link}: ${rate} coincidences${car}, loss ${loss.join(" and ")}, ${pairs} pairs so far`,
+    );
   }
 
   #takeKey(node: string, link: string, event: KeyEvent): void {

@@ -126,7 +126,7 @@ function runningSession(
   );
   const failed = firstValueFrom(failures$).then((error) => Promise.reject(error));
   // Whoever runs the session races it; when nobody does, a failure must not end the process unseen.
-  failed.catch((error: unknown) => logger.error({ reason: messageOf(error) }, "session failed"));
+  failed.catch((error: unknown) => logger.info({ reason: messageOf(error) }, "session failed"));
   const lit = nodes.flatMap(({ settings, instruments }) => pumps(settings, instruments));
   return {
     ...{ station, lab, nodes, channels, events$, failed, pumps: lit },

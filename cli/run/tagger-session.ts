@@ -2,6 +2,7 @@ import { driverManifests } from "../../drivers/registry.ts";
 import { LabError } from "../../hal/errors.ts";
 import type { TimeTagger } from "../../hal/roles/time-tagger.ts";
 import { openSettingsBook } from "../../hal/station/snapshot.ts";
+import { channelLabels, type StationNode } from "../../hal/station/station-schema.ts";
 import { compileTagKernels } from "../../hal/tags/tag-kernels.ts";
 import type { OpenStationSession } from "../station-session.ts";
 import { ClosingOrder } from "./closing-order.ts";
@@ -22,8 +23,8 @@ export const openTaggerSession: OpenStationSession = async (station, options) =>
     const lit: Pump[] = [];
     let tagger: TimeTagger | undefined;
     for (const node of station.nodes.values()) {
-      const isChosen = (device: string): boolean =>
-        node.name === options.node && device === options.device;
+      const isChosenNode = node.name === options.node;
+      const isChosen = (device: string): boolean => isChosenNode && device === options.device;
       const isSource = (driver: string): boolean =>
         driverManifests.get(driver)?.roles.includes("pair-source") ?? false;
       const only = new Set(
@@ -39,7 +40,8 @@ export const openTaggerSession: OpenStationSession = async (station, options) =>
       });
       closing.add(`instruments of ${node.name}`, instruments.close);
       lit.push(...pumps(node, instruments));
-      if (node.name === options.node) tagger = instruments.taggers.get(options.device);
+      const chosen = isChosenNode ? instruments.taggers.get(options.device) : undefined;
+      if (chosen !== undefined) tagger = labelled(chosen, node);
     }
     if (tagger === undefined) {
       throw new LabError(
@@ -57,3 +59,16 @@ export const openTaggerSession: OpenStationSession = async (station, options) =>
     throw error;
   }
 };
+
+/** Gives the tagger with streams whose channels carry the names that the station gives its inputs. */
+function labelled(tagger: TimeTagger, node: StationNode): TimeTagger {
+  const channels = channelLabels(node, tagger.name, tagger.capabilities.inputs);
+  return {
+    ...{ name: tagger.name, driver: tagger.driver, role: tagger.role },
+    ...{ identity: tagger.identity, capabilities: tagger.capabilities },
+    ...{ state$: tagger.state$, health$: tagger.health$ },
+    startTagging: async () => ({ ...(await tagger.startTagging()), channels }),
+    stopTagging: () => tagger.stopTagging(),
+    close: () => tagger.close(),
+  };
+}

@@ -42,6 +42,9 @@ export interface LineClient {
 }
 
 const drainedLengthMax = 4_096;
+/** An instrument that talks on, or streams, is logged this often and then no more. */
+const straysLoggedMax = 3;
+const strayLengthMax = 80;
 
 interface Waiting {
   readonly resolve: (answer: LineAnswer) => void;
@@ -81,6 +84,7 @@ export function createLineClient(
   const { clock, logger } = options;
   let state = initialLineState(options.marker);
   let nextId = 1;
+  let strays = 0;
   let deadline: Disposable | undefined;
   let overhear: ((bytes: Uint8Array) => void) | undefined;
   const waiting = new Map<number, Waiting>();
@@ -110,7 +114,11 @@ export function createLineClient(
         waiting.delete(effect.id);
         return;
       case "stray":
-        logger.warn({ link: link.url, line: effect.line }, "the instrument spoke unasked");
+        if (++strays > straysLoggedMax) return;
+        logger.warn(
+          { link: link.url, line: effect.line.slice(0, strayLengthMax) },
+          "the instrument spoke unasked",
+        );
     }
   };
   const feed = (input: LineInput): void => {

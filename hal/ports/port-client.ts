@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -74,6 +75,32 @@ interface Answered {
 function socketAddress(): string {
   const name = `bellwether-${process.pid}-${randomBytes(6).toString("hex")}`;
   return process.platform === "win32" ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
+}
+
+/** Removes the sockets of hosts that were killed together with their nodes: nobody else could. */
+function removeOrphanedSockets(): void {
+  if (process.platform === "win32") return;
+  for (const name of readdirSync(tmpdir())) {
+    const pid = Number(/^bellwether-(\d+)-[0-9a-f]{12}\.sock$/.exec(name)?.[1]);
+    // Another user's file cannot be removed, which is as it should be.
+    if (pid > 0 && !isRunning(pid)) tryToRemove(join(tmpdir(), name));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+}
+
+function tryToRemove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It stays; the next start tries again.
+  }
 }
 
 /** The fork channel: requests by number, and ports that end. */
@@ -198,6 +225,7 @@ export async function startPortHost(options: {
   readonly heartbeatTimeoutMs?: number;
 }): Promise<PortClient> {
   const { clock, logger, heartbeatTimeoutMs = 2_000 } = options;
+  removeOrphanedSockets();
   const address = socketAddress();
   const settings: HostSettings = { heartbeatTimeoutMs };
   const child = fork(
@@ -223,12 +251,13 @@ export async function startPortHost(options: {
   const closed = new Promise<LabError | undefined>((resolve) => {
     child.once("exit", (code, signal) => {
       heart?.[Symbol.dispose]();
+      if (process.platform !== "win32") tryToRemove(address);
       const reason = new LabError(
         "link.port-host",
         `the port host ended by itself (${signal ?? `code ${code}`}); all ports are closed: check that outputs are off`,
         { details: { code, signal } },
       );
-      if (!isClosing) logger.error({ code, signal }, "the port host ended by itself");
+      if (!isClosing) logger.info({ code, signal }, "the port host ended by itself");
       channel.fail(reason);
       resolve(isClosing ? undefined : reason);
     });

@@ -80,7 +80,7 @@ class PhysicsChild implements PhysicsHost {
       this.#child.once("close", (exitCode, signal) => {
         this.#removeSocket();
         if (!this.#isClosing && this.#socketPath !== "") {
-          this.#logger.error({ exitCode, signal }, "mock physics ended");
+          this.#logger.info({ exitCode, signal }, "mock physics ended");
           this.failures$.next(this.#crash(exitCode, signal));
         }
         this.failures$.complete();

@@ -28,6 +28,7 @@ function node(name: string, wobble: Wobble, phase: number, hostile: string): Nod
     basis,
     outcome,
     singlesRateHz: poisson(31_400 + 2_300 * channel + 420 * wobble(phase + channel)),
+    darkCountRateHz: poisson(180 + 20 * channel),
   });
   const device = (label: string, driver: string, role: string) => ({
     ...{ name: label, driver, role, port: `mock:${name}-${label}`, since: iso(startedMs + 900) },
@@ -85,6 +86,7 @@ function link(step: number, wobble: Wobble): LinkState {
     accidentalRateHz: estimate(151 + 2 * wobble(2), 2.7),
     car: estimate(rateHz / 151, 1.5),
     jitterPsFwhm: estimate(2_710 + 12 * wobble(3), 14),
+    lossDb: { first: estimate(2.96, 0.02), second: estimate(3.02, 0.02) },
     histogram: { fromPs: (-bins / 2) * binPs, binPs, counts, windowPs: 5_000 },
     visibility: {
       z: estimate(0.9712 + 0.001 * wobble(0), 0.0021),

@@ -39,7 +39,8 @@ const statusQuietMs = 20;
 const levelTimeoutMs = 300;
 /** Half a unit of the last digit that is sent, and the comparator's own error. */
 const levelToleranceV = 0.05;
-const flushTriesMax = 3;
+/** With 200 ms between them, 3 s: a PC that is held up for that long is no reason to give the instrument up. */
+const flushTriesMax = 14;
 const blockAgeMs = 5;
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, "latin1");
