@@ -6,6 +6,7 @@ const quietMs = 100;
 const quietAfterAbortMs = 50;
 const drainTimeoutMs = 1_500;
 const identityTimeoutMs = 300;
+const lastIdentityTimeoutMs = 1_000;
 
 /** Which board a device of the station should be. */
 export interface ExpectedBoard {
@@ -40,6 +41,27 @@ async function askIdentity(client: LineClient, board: ExpectedBoard): Promise<st
   }
 }
 
+/**
+ * Asks after ABORT. Its reply also tells that whatever the board had to say to ABORT is over: a board that does not know the command
+ * refuses it, on a busy PC long after it was quiet. Null when there was no text.
+ */
+async function askIdentityAgain(client: LineClient, board: ExpectedBoard): Promise<string | null> {
+  try {
+    const { reply } = await client.query(identityQuery, {
+      isReply: (line) => line.includes(board.family),
+      timeoutMs: lastIdentityTimeoutMs,
+    });
+    return reply;
+  } catch (error) {
+    if (isLabError(error, "link.timeout")) return null;
+    if (!isLabError(error, "protocol.unexpected-reply")) throw error;
+    const { received } = error.details;
+    const last: unknown = Array.isArray(received) ? received.at(-1) : undefined;
+    if (typeof last === "string" && isPrintable(last)) throw wrongKind(board, last.trim());
+    return null;
+  }
+}
+
 /** Stops a binary stream that a crashed host left running. */
 async function abortStream(client: LineClient, board: ExpectedBoard): Promise<void> {
   await client.send(emptyCommand + abortCommand);
@@ -58,10 +80,11 @@ async function abortStream(client: LineClient, board: ExpectedBoard): Promise<vo
 export async function identifyBoard(client: LineClient, board: ExpectedBoard): Promise<string> {
   await client.send(emptyCommand);
   const { isQuiet } = await client.drain({ quietMs, timeoutMs: 3 * quietMs });
+  // A board of another kind is recognised before it is told anything that it may not know.
   const first = isQuiet ? await askIdentity(client, board) : null;
   // A stream of a dark tagger can be silent for seconds: only ABORT tells that none runs.
   await abortStream(client, board);
-  const line = first ?? (await askIdentity(client, board));
+  const line = (await askIdentityAgain(client, board)) ?? first;
   if (line !== null) return line;
   throw new LabError(
     "device.no-answer",

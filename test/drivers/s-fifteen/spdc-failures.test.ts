@@ -33,13 +33,14 @@ interface Table {
 
 /** A board on the table whose link fails, or falls silent, at one write; the port host's part is played here. */
 function setTable(
-  options: { failAt?: number; silentAt?: number; isLitBefore?: boolean } = {},
+  options: { failAt?: number; silentAt?: number; lateAt?: number; isLitBefore?: boolean } = {},
 ): Table {
   const board = new Spdc({ serialNumber: "SPDCSDR-0007" });
   if (options.isLitBefore) board.receive(Buffer.from("POWER 3;ON;LCURRENT 2.000;"));
   const received = new Subject<Uint8Array>();
   let safeSteps: readonly SafeStep[] = [];
   let writes = 0;
+  let late = Buffer.alloc(0);
   const table: Table = {
     board,
     said: [],
@@ -63,8 +64,10 @@ function setTable(
       receive(bytes);
       const reply = board.peek();
       board.take(reply.length);
-      if (index !== options.silentAt && reply.length > 0) {
-        queueMicrotask(() => received.next(reply));
+      const words = Buffer.concat([late, reply]);
+      late = index === options.lateAt ? words : Buffer.alloc(0);
+      if (![options.silentAt, options.lateAt].includes(index) && words.length > 0) {
+        queueMicrotask(() => received.next(words));
       }
       return Promise.resolve();
     },
@@ -105,7 +108,8 @@ describe("an SPDC board that fails", () => {
     const source = await open(table);
     const openingWrites = table.said.length;
     expect(table.said).toEqual([
-      ...["\r\n", "*IDN?\r\n", "\r\nABORT\r\n", "POWER?\r\n", "LCURRENT?\r\n", "LCURRENT?\r\n"],
+      ...["\r\n", "*IDN?\r\n", "\r\nABORT\r\n", "*IDN?\r\n", "POWER?\r\n"],
+      ...["LCURRENT?\r\n", "LCURRENT?\r\n"],
       ...["OFF;POWER 0;STATUS?\r\n", "LCURRENT?\r\n", "LLIMIT 5.000;LLIMIT?\r\n"],
     ]);
     await source.arm({ currentMa: 1.5, leaseMs: 600_000 });
@@ -161,6 +165,12 @@ describe("an SPDC board that fails", () => {
       }
     },
   );
+
+  test("opens although its refusal of ABORT comes after it seemed quiet", async () => {
+    const source = await open(setTable({ lateAt: 2 }));
+    expect(source.identity.serialNumber).toBe("SPDCSDR-0007");
+    await source.close();
+  });
 
   test("is faulted and says so when it refuses what it is told", async () => {
     const table = setTable();
