@@ -81,20 +81,29 @@ function wasmCorrelation(
   const [re, im, workRe, workIm] = [array(), array(), array(), array()];
   const [cosines, sines] = [space.allocate(points), space.allocate(points)];
   const [fine, result] = [space.allocate(2 ** 14), space.allocate(48)];
+  const chunkBins = points / 2 ** 11;
+  const chunks = Math.ceil(span / chunkBins);
+  const [localCounts, remoteCounts] = [space.allocate(8 * chunks), space.allocate(8 * chunks)];
+  const expected = space.allocate(8 * (2 * chunks + 2));
   const bins = [binPs, span] as const;
   return () => {
     kernels.fillTwiddles(points, cosines, sines, fine);
-    const a = kernels.binTimes(localAt, local.length, 0n, 0n, 0, ...bins, re, points);
-    const b = kernels.binTimes(remoteAt, remote.length, 0n, 0n, 0, ...bins, im, points);
+    const [toRe, toIm] = [
+      [re, points, chunkBins, localCounts],
+      [im, points, chunkBins, remoteCounts],
+    ] as const;
+    kernels.binTimes(localAt, local.length, 0n, 0n, 0, ...bins, ...toRe);
+    kernels.binTimes(remoteAt, remote.length, 0n, 0n, 0, ...bins, ...toIm);
+    kernels.chancePairs(localCounts, chunks, remoteCounts, chunks, chunkBins, expected);
     const flipped = kernels.transform(points, re, im, workRe, workIm, cosines, sines);
     const [r, i, toR, toI] = flipped === 0 ? [re, im, workRe, workIm] : [workRe, workIm, re, im];
     kernels.crossSpectrum(points, r, i);
     const flippedBack = kernels.transform(points, i, r, toI, toR, cosines, sines);
     const correlation = flippedBack === 0 ? r : toR;
-    const chance = (a / span) * (b / span);
     const overlapMin = Math.ceil(0.2 * span);
     const range = [-span, span, span, span, overlapMin] as const;
-    kernels.findPeak(correlation, points, ...range, chance, result);
+    const chance = [expected, chunkBins, chunks, 0] as const;
+    kernels.findPeak(correlation, points, ...range, ...chance, result);
     return space.float64(result, 2)[1] ?? Number.NaN;
   };
 }

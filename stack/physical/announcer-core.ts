@@ -112,6 +112,12 @@ export class AnnouncerCore {
       );
     }
     const { announcement, events } = kept;
+    if (!report.matched && report.count > 0) {
+      throw new LabError(
+        "pairs.malformed",
+        `the report of block ${report.block} says that nothing was matched and names ${report.count} pairs: both ends must run the same release`,
+      );
+    }
     const indices = decodeIndices(report.indices, report.count, announcement.count);
     const remoteBasis = this.#codec.unpackBits(report.bases, report.count);
     this.#kept.shift();
@@ -119,12 +125,18 @@ export class AnnouncerCore {
     this.#nextSequence += BigInt(report.count);
     if (!report.matched) return null;
     const { fromPs, toPs } = announcement;
-    return {
-      ...{ firstSequence: report.firstSequence, count: report.count, remoteBasis, fromPs, toPs },
-      localBasis: Uint8Array.from(indices, (index) => events.bases[index] ?? 0),
-      rawOutcome: Uint8Array.from(indices, (index) => events.outcomes[index] ?? 0),
-      timesPs: BigInt64Array.from(indices, (index) => events.times[index] ?? 0n),
-    };
+    const { count } = report;
+    const localBasis = new Uint8Array(count);
+    const rawOutcome = new Uint8Array(count);
+    const timesPs = new BigInt64Array(count);
+    for (let pair = 0; pair < count; pair++) {
+      const index = indices[pair] ?? 0;
+      localBasis[pair] = events.bases[index] ?? 0;
+      rawOutcome[pair] = events.outcomes[index] ?? 0;
+      timesPs[pair] = events.times[index] ?? 0n;
+    }
+    const { firstSequence } = report;
+    return { firstSequence, count, remoteBasis, localBasis, rawOutcome, timesPs, fromPs, toPs };
   }
 
   #announce(events: DetectionEvents, fromPs: bigint): Announcement {
@@ -158,6 +170,7 @@ export class AnnouncerCore {
 
 /** Cuts events into what one announcement holds. */
 function cut(events: DetectionEvents, fromPs: bigint) {
+  if (events.times.length <= announcedEventsMax) return [{ events, fromPs }];
   const parts: { readonly events: DetectionEvents; readonly fromPs: bigint }[] = [];
   let startPs = fromPs;
   let at = 0;

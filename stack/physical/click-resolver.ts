@@ -143,27 +143,32 @@ export class ClickResolver {
 
   #read(count: number, ambiguous: number, coveredToPs: bigint): DetectionEvents {
     const masks = this.#space.bytes(this.#columns.eventMasks, count);
-    for (const index of this.#space.uint32(this.#columns.ambiguous, ambiguous)) {
-      masks[index] = this.#oneOf(masks[index] ?? 0);
+    if (ambiguous > 0) {
+      const draws = this.#random.bytes(ambiguous);
+      for (const [at, index] of this.#space.uint32(this.#columns.ambiguous, ambiguous).entries()) {
+        masks[index] = oneOf(masks[index] ?? 0, draws[at] ?? 0);
+      }
     }
     this.#doubleClicks += ambiguous;
     const times = this.#space.int64(this.#columns.eventTimes, count).slice();
-    return {
-      times,
-      bases: Uint8Array.from(masks, (mask) => (mask > 3 ? 1 : 0)),
-      outcomes: Uint8Array.from(masks, (mask) => ((mask & 0b1010) === 0 ? 0 : 1)),
-      coveredToPs,
-    };
+    const bases = new Uint8Array(count);
+    const outcomes = new Uint8Array(count);
+    for (let at = 0; at < count; at++) {
+      const mask = masks[at] ?? 0;
+      bases[at] = mask > 3 ? 1 : 0;
+      outcomes[at] = (mask & 0b1010) === 0 ? 0 : 1;
+    }
+    return { times, bases, outcomes, coveredToPs };
   }
+}
 
-  /** Chooses one detector of a mask: first the basis, then the outcome. */
-  #oneOf(mask: number): number {
-    const hasBoth = (mask & 0b0011) !== 0 && (mask & 0b1100) !== 0;
-    const basis = hasBoth ? this.#random.below(2) : mask > 3 ? 1 : 0;
-    const inBasis = (mask >> (2 * basis)) & 0b11;
-    const outcome = inBasis === 0b11 ? this.#random.below(2) : inBasis >> 1;
-    return clickMask(basis, outcome);
-  }
+/** Chooses one detector of a mask: first the basis, by bit 0 of a random byte, then the outcome, by bit 1. */
+function oneOf(mask: number, draw: number): number {
+  const hasBoth = (mask & 0b0011) !== 0 && (mask & 0b1100) !== 0;
+  const basis = hasBoth ? draw & 1 : mask > 3 ? 1 : 0;
+  const inBasis = (mask >> (2 * basis)) & 0b11;
+  const outcome = inBasis === 0b11 ? (draw >> 1) & 1 : inBasis >> 1;
+  return clickMask(basis, outcome);
 }
 
 function joined(parts: readonly DetectionEvents[]): DetectionEvents {

@@ -6,6 +6,8 @@ import type { KernelSpace } from "./kernel-space.ts";
 export class EventBuffer {
   readonly #space: KernelSpace;
   readonly #capacity: number;
+  /** Twice the capacity, so that old events are moved out of the way once in a capacity of new ones. */
+  readonly #room: number;
   readonly #times: number;
   readonly #bases: Uint8Array;
   readonly #outcomes: Uint8Array;
@@ -15,9 +17,10 @@ export class EventBuffer {
   constructor(space: KernelSpace, capacity: number) {
     this.#space = space;
     this.#capacity = capacity;
-    this.#times = space.allocate(8 * capacity);
-    this.#bases = new Uint8Array(capacity);
-    this.#outcomes = new Uint8Array(capacity);
+    this.#room = 2 * capacity;
+    this.#times = space.allocate(8 * this.#room);
+    this.#bases = new Uint8Array(this.#room);
+    this.#outcomes = new Uint8Array(this.#room);
   }
 
   get count(): number {
@@ -29,16 +32,26 @@ export class EventBuffer {
     return this.#times + 8 * this.#start;
   }
 
-  timePs(position: number): bigint {
-    return this.#view()[position] ?? 0n;
-  }
-
-  basis(position: number): number {
-    return this.#bases[this.#start + position] ?? 0;
-  }
-
-  outcome(position: number): number {
-    return this.#outcomes[this.#start + position] ?? 0;
+  /** Copies the events at some positions. */
+  pick(positions: Uint32Array): {
+    readonly times: BigInt64Array;
+    readonly bases: Uint8Array;
+    readonly outcomes: Uint8Array;
+  } {
+    const count = positions.length;
+    const [times, bases, outcomes] = [
+      new BigInt64Array(count),
+      new Uint8Array(count),
+      new Uint8Array(count),
+    ];
+    const kept = this.#view();
+    for (let at = 0; at < count; at++) {
+      const position = positions[at] ?? 0;
+      times[at] = kept[position] ?? 0n;
+      bases[at] = this.#bases[this.#start + position] ?? 0;
+      outcomes[at] = this.#outcomes[this.#start + position] ?? 0;
+    }
+    return { times, bases, outcomes };
   }
 
   clear(): void {
@@ -52,7 +65,7 @@ export class EventBuffer {
     const added = times.length - skipped;
     const dropped = Math.max(0, this.count + added - this.#capacity);
     this.#start += dropped;
-    if (this.#end + added > this.#capacity) this.#compact();
+    if (this.#end + added > this.#room) this.#compact();
     this.#space.int64(this.#times + 8 * this.#end, added).set(times.subarray(skipped));
     this.#bases.set(bases.subarray(skipped), this.#end);
     this.#outcomes.set(outcomes.subarray(skipped), this.#end);

@@ -69,12 +69,22 @@ export interface PhysicalKernels {
         driftRatio: number,
       ],
       ...bins: [binPs: number, span: number, bins: Address, binCount: number],
+      ...counts: [chunkBins: number, chunks: Address],
     ]
   ) => number;
+  chancePairs: (
+    ...a: [
+      ...local: [chunks: Address, count: number],
+      ...remote: [chunks: Address, count: number],
+      chunkBins: number,
+      expected: Address,
+    ]
+  ) => void;
   findPeak: (
     ...a: [
       ...correlation: [bins: Address, binCount: number, lagFrom: number, lagTo: number],
-      ...spans: [local: number, remote: number, overlapMin: number, pairsPerOverlapBin: number],
+      ...spans: [local: number, remote: number, overlapMin: number],
+      ...chance: [expected: Address, chunkBins: number, remoteChunks: number, expectedMin: number],
       result: Address,
     ]
   ) => void;

@@ -15,6 +15,8 @@ export interface CoarseClock {
   readonly driftRatio: number;
   readonly offsetErrorPs: number;
   readonly driftErrorRatio: number;
+  /** The stretch of remote time around the reference in which the pairs lie. */
+  readonly spanPs: number;
   readonly pairsMax: number;
   readonly coarseNats: number;
   /** Pairs above chance in the coarse peak: the line must hold a good part of them. */
@@ -33,11 +35,15 @@ interface Pairs {
   readonly bins: number;
   readonly count: number;
   readonly rangePs: number;
+  /** Span of the stretch that was looked at, and its part of the whole. */
   readonly spanPs: number;
+  readonly part: number;
 }
 
 const binsMax = 4_096;
 const narrowing = 4;
+/** Light flickers, and true pairs come on top of chance. */
+const pairsExpectedMargin = 1.5;
 /** A wrong line crosses the true one and holds a small part of its pairs. */
 const linePartMin = 0.25;
 
@@ -66,13 +72,13 @@ export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): Cl
   const expected = (pairs.count * 2 * binPs) / (2 * coarse.offsetErrorPs);
   const nats = excessNats(inPeak, expected);
   const threshold = thresholdNats(trials, request.falseAlarmProbability / 2);
-  const isTheSame = inPeak - expected >= linePartMin * coarse.coarsePairs;
+  const isTheSame = inPeak - expected >= linePartMin * pairs.part * coarse.coarsePairs;
   if (nats < threshold || !isTheSame)
     return {
       ...{ found: false, significanceNats: isTheSame ? nats : 0, thresholdNats: threshold },
     };
   const fit = fitLine(pairs, line, 2 * binPs, request.tickPs);
-  const spanS = Number(request.remoteToPs - request.remoteFromPs) / 1e12;
+  const spanS = pairs.spanPs / 1e12;
   const referencePs = coarse.referencePs + BigInt(Math.round(fit.elapsedPs));
   const atReferencePs = Math.round(coarse.driftRatio * fit.elapsedPs - fit.residualPs);
   return {
@@ -91,25 +97,35 @@ export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): Cl
   };
 }
 
+/**
+ * Collects the pairs near the prediction. Where the streams are so bright that there would be more than `pairsMax`,
+ * a stretch around the middle holds pairs enough; `part` says how much of the whole it is.
+ */
 function collect(request: ClockSearchRequest, coarse: CoarseClock): Pairs {
   const { localTimes, remoteTimes } = request;
-  const spanPs = Number(request.remoteToPs - request.remoteFromPs);
+  const { spanPs } = coarse;
   const rangePs = coarse.offsetErrorPs + (coarse.driftErrorRatio * spanPs) / 2;
-  const lists = 8 * (localTimes.length + remoteTimes.length);
+  const localSpanPs = Number(request.localToPs - request.localFromPs);
+  const pairsExpected = remoteTimes.length * (localTimes.length / localSpanPs) * 2 * rangePs;
+  const part = Math.min(1, coarse.pairsMax / (pairsExpectedMargin * (pairsExpected + 1)));
+  const kept = Math.ceil(remoteTimes.length * part);
+  const first = Math.floor((remoteTimes.length - kept) / 2);
+  const chosen = remoteTimes.subarray(first, first + kept);
+  const lists = 8 * (localTimes.length + kept);
   const space = new KernelSpace(lists + 16 * coarse.pairsMax + 4 * binsMax + 2 ** 12);
   const local = space.allocate(8 * localTimes.length);
-  const remote = space.allocate(8 * remoteTimes.length);
+  const remote = space.allocate(8 * kept);
   space.int64(local, localTimes.length).set(localTimes);
-  space.int64(remote, remoteTimes.length).set(remoteTimes);
+  space.int64(remote, kept).set(chosen);
   const residuals = space.allocate(8 * coarse.pairsMax);
   const elapsed = space.allocate(8 * coarse.pairsMax);
   const count = space.kernels.collectDifferences(
-    ...([remote, remoteTimes.length, local, localTimes.length] as const),
+    ...([remote, kept, local, localTimes.length] as const),
     ...([coarse.offsetPs, coarse.driftRatio, coarse.referencePs] as const),
     ...([BigInt(Math.ceil(rangePs)), residuals, elapsed, coarse.pairsMax] as const),
   );
   const bins = space.allocate(4 * binsMax);
-  return { space, residuals, elapsed, bins, count, rangePs, spanPs };
+  return { space, residuals, elapsed, bins, count, rangePs, spanPs: spanPs * part, part };
 }
 
 function fullestBins(

@@ -157,7 +157,8 @@ function matcher(settings: EngineSettings, host: EngineHost): (input: EngineInpu
       const search = ++searches;
       host.search(effect.request, (result) => {
         // A search whose streams are gone says nothing of those that came after.
-        if (session === current && search === searches) run(core.searchEnded(result));
+        const isWanted = session === current && search === searches && core.isSearching;
+        if (isWanted) run(core.searchEnded(result));
       });
     }
   };

@@ -200,6 +200,11 @@ export class MatcherCore {
     return effects;
   }
 
+  /** False when a search that still runs has become pointless: its streams began anew. */
+  get isSearching(): boolean {
+    return this.#tracker === null && this.#search.isSearching;
+  }
+
   /** Takes what the search that was asked for last has found. */
   searchEnded(result: ClockSearchResult): readonly MatcherEffect[] {
     if (this.#tracker !== null) return [];
@@ -317,12 +322,12 @@ export class MatcherCore {
     const toPs = localFromRemote(model, announcement.toPs);
     const fromPs = this.#closedToPs ?? localFromRemote(model, announcement.fromPs);
     this.#closedToPs = toPs;
+    const own = this.#events.pick(positions);
+    const remoteBasis = new Uint8Array(count);
+    for (let pair = 0; pair < count; pair++) remoteBasis[pair] = bases[indices[pair] ?? 0] ?? 0;
     return {
       ...{ firstSequence: this.#nextSequence, count, fromPs, toPs },
-      localBasis: Uint8Array.from(positions, (at) => this.#events.basis(at)),
-      remoteBasis: Uint8Array.from(indices, (index) => bases[index] ?? 0),
-      rawOutcome: Uint8Array.from(positions, (at) => this.#events.outcome(at)),
-      timesPs: BigInt64Array.from(positions, (at) => this.#events.timePs(at)),
+      ...{ localBasis: own.bases, remoteBasis, rawOutcome: own.outcomes, timesPs: own.times },
       residualPs: this.#space.int32(this.#columns.near, count).slice(),
     };
   }

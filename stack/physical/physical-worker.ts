@@ -16,12 +16,21 @@ if (port === null) throw new TypeError("the physical worker runs in a worker thr
 const { settings, memory: share } = workerData as PhysicalWorkerData;
 const memory = TagMemory.attach(share);
 
+let searching: Worker | null = null;
+
+/** Searches, one at a time: a new search means that nobody waits for the old one. */
 function search(request: ClockSearchRequest, ended: (result: ClockSearchResult) => void): void {
+  void searching?.terminate();
   const worker = new Worker(entryPointUrl("#stack/physical/clock-search-worker"), {
     workerData: request,
     transferList: [request.localTimes.buffer, request.remoteTimes.buffer] as ArrayBuffer[],
   });
-  worker.once("message", ended);
+  searching = worker;
+  worker.once("message", (result: ClockSearchResult) => {
+    if (searching !== worker) return;
+    searching = null;
+    ended(result);
+  });
   worker.once("error", (error) => {
     // Surfaces as this worker's own error, which closes the link with its reason.
     queueMicrotask(() => {

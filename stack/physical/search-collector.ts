@@ -54,7 +54,11 @@ export class SearchCollector {
   #acquisitionS = firstS;
   #isSearching = false;
 
-  /** Forgets everything collected. */
+  get isSearching(): boolean {
+    return this.#isSearching;
+  }
+
+  /** Forgets everything collected, and the search that runs on it. */
   restart(): void {
     this.#local = new Side();
     this.#remote = new Side();

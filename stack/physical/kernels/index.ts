@@ -2,5 +2,5 @@
 export { collectClicks, resolveClicks } from "./clicks";
 export { decodeTimes, encodeTimes, packBits, unpackBits } from "./announcement-codec";
 export { collectDifferences, countDifferences, matchEvents } from "./matching";
-export { binTimes, findPeak, lineHistogram } from "./search";
+export { binTimes, chancePairs, findPeak, lineHistogram } from "./search";
 export { crossSpectrum, fillTwiddles, transform } from "./fft";

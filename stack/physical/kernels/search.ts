@@ -2,12 +2,13 @@
 
 /**
  * Counts times into f32 bins of width `binPs` from `origin` on, after stretching them about `reference`
- * by `drift`; bins are zeroed first, and the mean over [0, span) is taken off inside that stretch. Times
- * outside the bins are left out. Gives the number counted.
+ * by `drift`; bins are zeroed first. Then takes off, in each chunk of `chunkBins` bins of [0, span), the chunk's own
+ * mean, so that light that is switched or flickers leaves no correlation of its own, and writes the counts of
+ * the chunks to `chunks` (f64, ceil(span / chunkBins)). Times outside the bins are left out. Gives the number counted.
  */
 export function binTimes(
   times: usize, count: u32, origin: i64, reference: i64, drift: f64,
-  binPs: f64, span: u32, bins: usize, binCount: u32,
+  binPs: f64, span: u32, bins: usize, binCount: u32, chunkBins: u32, chunks: usize,
 ): u32 {
   memory.fill(bins, 0, <usize>binCount << 2);
   const perBin = 1.0 / binPs;
@@ -22,25 +23,51 @@ export function binTimes(
     store<f32>(at, load<f32>(at) + 1);
     counted++;
   }
-  const mean = <f32>(<f64>counted / <f64>span);
-  for (let bin: usize = 0; bin < <usize>span; bin++) {
-    const at = bins + (bin << 2);
-    store<f32>(at, load<f32>(at) - mean);
+  let chunk = chunks;
+  for (let start: u32 = 0; start < span; start += chunkBins) {
+    const end = min(start + chunkBins, span);
+    let sum: f64 = 0;
+    for (let bin = start; bin < end; bin++) sum += <f64>load<f32>(bins + (<usize>bin << 2));
+    const mean = <f32>(sum / <f64>(end - start));
+    for (let bin = start; bin < end; bin++) {
+      const at = bins + (<usize>bin << 2);
+      store<f32>(at, load<f32>(at) - mean);
+    }
+    store<f64>(chunk, sum);
+    chunk += 8;
   }
   return counted;
 }
 
 /**
+ * Gives the pairs that chance makes at whole chunks of lag: for L from -(remoteChunks) to localChunks, inclusive, the
+ * sum over i of local[i + L] x remote[i] / chunkBins, as f64 at `expected`.
+ */
+export function chancePairs(
+  local: usize, localChunks: i32, remote: usize, remoteChunks: i32, chunkBins: u32, expected: usize,
+): void {
+  for (let lag = -remoteChunks; lag <= localChunks; lag++) {
+    let sum: f64 = 0;
+    for (let i = max(0, -lag); i < min(remoteChunks, localChunks - lag); i++) {
+      sum += load<f64>(local + (<usize>(i + lag) << 3)) * load<f64>(remote + (<usize>i << 3));
+    }
+    store<f64>(expected + (<usize>(lag + remoteChunks) << 3), sum / <f64>chunkBins);
+  }
+}
+
+/**
  * Finds the lag whose excess is largest against its own shot noise, over single lags and sums of two
- * neighbours. `correlation` (f32, binCount long, circular) holds excess pairs a lag, times binCount. At
- * lag l the two windows of `spanLocal` and `spanRemote` bins overlap in o bins, and
- * o * `pairsPerOverlapBin` chance pairs are expected. Lags of less than `overlapMin` bins are left out.
+ * neighbours. `correlation` (f32, binCount long, circular) holds excess pairs a lag, times binCount. `expected` is that
+ * of chancePairs, between whose lags rates that are constant in a chunk make a straight line; less than
+ * `expectedMin` is taken for that, which makes evidence smaller. Lags at which the windows of `spanLocal` and `spanRemote` bins
+ * overlap by less than `overlapMin` bins are left out.
  * `result` (6 x f64): best (excess / sqrt(expected))^2 with its sign, its lag, 1 or 2 lags summed, the
  * excess, the expected pairs, the mean square of excess / sqrt(expected) over all single lags.
  */
 export function findPeak(
   correlation: usize, binCount: u32, lagFrom: i32, lagTo: i32,
-  spanLocal: i32, spanRemote: i32, overlapMin: i32, pairsPerOverlapBin: f64,
+  spanLocal: i32, spanRemote: i32, overlapMin: i32,
+  expected: usize, chunkBins: i32, remoteChunks: i32, expectedMin: f64,
   result: usize,
 ): void {
   const mask = <i32>binCount - 1;
@@ -50,18 +77,22 @@ export function findPeak(
   for (let lag = lagFrom; lag < lagTo; lag++) {
     const overlap = min(spanLocal, spanRemote + lag) - max(0, lag);
     if (overlap < overlapMin) continue;
-    const expected = <f64>overlap * pairsPerOverlapBin;
+    const shifted = lag + remoteChunks * chunkBins;
+    const chunk = shifted / chunkBins;
+    const part = <f64>(shifted - chunk * chunkBins) / <f64>chunkBins;
+    const at = expected + (<usize>chunk << 3);
+    const chance = max(expectedMin, (1 - part) * load<f64>(at) + part * load<f64>(at, 8));
     const excess = <f64>load<f32>(correlation + (<usize>(lag & mask) << 2)) * scale;
-    const square = (excess * excess) / expected;
+    const square = (excess * excess) / chance;
     squares += square;
     lags += 1;
     if (excess > 0 && square > best) {
-      best = square; bestLag = lag; bestWidth = 1; bestExcess = excess; bestExpected = expected;
+      best = square; bestLag = lag; bestWidth = 1; bestExcess = excess; bestExpected = chance;
     }
     const sum = excess + <f64>load<f32>(correlation + (<usize>((lag + 1) & mask) << 2)) * scale;
-    const squareOfSum = (sum * sum) / (2 * expected);
+    const squareOfSum = (sum * sum) / (2 * chance);
     if (sum > 0 && squareOfSum > best) {
-      best = squareOfSum; bestLag = lag; bestWidth = 2; bestExcess = sum; bestExpected = 2 * expected;
+      best = squareOfSum; bestLag = lag; bestWidth = 2; bestExcess = sum; bestExpected = 2 * chance;
     }
   }
   store<f64>(result, best);
