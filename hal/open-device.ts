@@ -41,18 +41,24 @@ function parseSettings({ name, manifest, settings = {} }: DeviceRequest): Record
 
 /** Checks the settings against the station's own bounds, which are tighter than the instrument's. */
 function assertWithinLimits(
-  name: string,
+  { name, manifest, limits = {} }: DeviceRequest,
   settings: Readonly<Record<string, unknown>>,
-  limits: Readonly<Record<string, number>>,
 ): void {
   for (const [key, bound] of Object.entries(limits)) {
-    const value = settings[key.slice(0, -3)];
+    const [, setting = "", side] = /^(.*)(Max|Min)$/.exec(key) ?? [];
+    if (!(setting in manifest.settings.shape)) {
+      throw new LabError(
+        "device.limit",
+        `${name}: no setting of ${manifest.id} has a limit ${key}; a limit is a setting's name followed by Max or Min`,
+        { details: { device: name, key } },
+      );
+    }
+    const value = settings[setting];
     if (typeof value !== "number") continue;
-    const isBeyond = key.endsWith("Max") ? value > bound : key.endsWith("Min") && value < bound;
-    if (!isBeyond) continue;
+    if (side === "Max" ? value <= bound : value >= bound) continue;
     throw new LabError(
       "device.limit",
-      `${name}: ${key.slice(0, -3)} ${value} is beyond the station's ${key} ${bound}`,
+      `${name}: ${setting} ${value} is beyond the station's ${key} ${bound}`,
       { details: { device: name, key, value, bound } },
     );
   }
@@ -80,7 +86,7 @@ function driverPort(port: HostedPort, request: DeviceRequest): DriverPort {
 export async function openDevice(request: DeviceRequest): Promise<Device> {
   const { name, manifest, url, limits = {}, clock } = request;
   const settings = parseSettings(request);
-  assertWithinLimits(name, settings, limits);
+  assertWithinLimits(request, settings);
   const { kind } = parseLinkUrl(url);
   if (kind !== "mock" && !manifest.links.includes(kind)) {
     throw new LabError(

@@ -62,7 +62,7 @@ function retainBlock(memory: TagMemory, block: TagBlock, quota: RetainQuota): Re
     if (!isHeld) return;
     isHeld = false;
     quota.held--;
-    memory.release(block);
+    memory.releaseRetained(block);
   };
   return { block, [Symbol.dispose]: release };
 }

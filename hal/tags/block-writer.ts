@@ -4,9 +4,11 @@
  * A block is due when it is full or older than `blockAgeMs`. While fewer than a quarter of the slots
  * are free an open block is filled to the brim first: a slow consumer costs latency before it costs
  * tags. When no slot is free, a live source goes on into a spill slot whose tags are dropped and
- * counted, as a `host-overflow` loss of the next block; a file source waits.
+ * counted, as a `host-overflow` loss of the next block; a file source waits. The spill slot is the writer's from the
+ * start, because readers of an earlier stream may still hold others, and carries the last block when nothing else is free.
  */
 import type { Clock } from "../clock.ts";
+import { LabError } from "../errors.ts";
 import { type Ps, ps } from "../units.ts";
 import type { LossInterval } from "./loss-interval.ts";
 import type { SlotRange, TagMemory } from "./tag-memory.ts";
@@ -45,7 +47,7 @@ export class BlockWriter {
   readonly #memory: TagMemory;
   readonly #settings: BlockWriterSettings;
   readonly #range: SlotRange;
-  readonly #spillSlot: number;
+  #spill: Omit<OpenSlot, "openedMs"> | null = null;
   readonly #blockAgeMs: number;
   readonly #tagsPerBlock: number;
   #open: OpenSlot | null = null;
@@ -57,6 +59,7 @@ export class BlockWriter {
   #spilled: LossInterval | null = null;
   #pendingLosses: LossInterval[] = [];
 
+  /** @throws LabError `tags.memory` when a live writer finds all its slots held by readers of an earlier stream. */
   constructor(memory: TagMemory, settings: BlockWriterSettings) {
     const { range } = settings;
     if (range.slots < 4) throw new RangeError(`a writer needs 4 slots, not ${range.slots}`);
@@ -67,8 +70,15 @@ export class BlockWriter {
       settings.tagsPerBlockMax ?? memory.layout.tagsPerBlock,
       memory.layout.tagsPerBlock,
     );
-    this.#spillSlot = range.firstSlot + range.slots - 1;
-    this.#range = settings.whenFull === "drop" ? { ...range, slots: range.slots - 1 } : range;
+    this.#range = range;
+    if (settings.whenFull === "wait") return;
+    this.#spill = memory.acquire(range);
+    if (this.#spill !== null) return;
+    throw new LabError(
+      "tags.memory",
+      `${settings.streamId} cannot start: readers of earlier streams hold all its ${range.slots} slots; release their blocks`,
+      { details: { streamId: settings.streamId } },
+    );
   }
 
   /** Tags in the open block. */
@@ -105,7 +115,7 @@ export class BlockWriter {
     if (this.#isSpilling && this.#tagsPerBlock - this.#count < roomMin) this.#count = 0;
     const capacity = this.#tagsPerBlock - this.#count;
     if (capacity < roomMin) return null;
-    const slot = this.#open?.slot ?? this.#spillSlot;
+    const slot = this.#open?.slot ?? this.#spill?.slot ?? 0;
     return {
       timesAddress: this.#memory.timesAddress(slot) + 8 * this.#count,
       channelsAddress: this.#memory.channelsAddress(slot) + this.#count,
@@ -117,8 +127,8 @@ export class BlockWriter {
   append(count: number): void {
     if (count === 0) return;
     this.#count += count;
-    if (!this.#isSpilling) return;
-    const toPs = ps(this.#lastTimePs(this.#spillSlot) + 1n);
+    if (!this.#isSpilling || this.#spill === null) return;
+    const toPs = ps(this.#lastTimePs(this.#spill.slot) + 1n);
     const fromPs = this.#spilled?.fromPs ?? this.#fromPs;
     const lost = (this.#spilled?.count ?? 0) + count;
     this.#spilled = { fromPs, toPs, count: lost, cause: "host-overflow" };
@@ -168,6 +178,23 @@ export class BlockWriter {
     return descriptor;
   }
 
+  /**
+   * Publishes the last block, which always finds a slot: a live writer's spill slot carries it, empty, when all
+   * others are held. The writer is then done.
+   */
+  finish(end: { readonly toPs: Ps }): TagBlockDescriptor | null {
+    if (this.#open === null) this.#openSlot();
+    if (this.#open === null && this.#spill !== null) {
+      this.#open = { ...this.#spill, openedMs: 0 };
+      this.#spill = null;
+      this.#isSpilling = false;
+      this.#count = 0;
+    }
+    const block = this.publish(end);
+    this.discard();
+    return block;
+  }
+
   /** Blocks this worker thread until a slot of the writer may be free, or `timeoutMs` passed. */
   waitForSlot(timeoutMs: number): void {
     const seen = this.#memory.releaseCount();
@@ -175,10 +202,13 @@ export class BlockWriter {
     this.#memory.waitForRelease(seen, timeoutMs);
   }
 
-  /** Gives the open slot back unsent; for a producer that was told to stop. */
+  /** Gives all slots back unsent; for a producer that was told to stop. The writer is then done. */
   discard(): void {
-    if (this.#open !== null) this.#memory.release({ ...this.#open, count: 0 });
+    for (const slot of [this.#open, this.#spill]) {
+      if (slot !== null) this.#memory.release({ ...slot, count: 0 });
+    }
     this.#open = null;
+    this.#spill = null;
     this.#count = 0;
   }
 

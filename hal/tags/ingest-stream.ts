@@ -16,6 +16,8 @@ import { holdBack, matchTail, type StreamTail } from "./stream-tail.ts";
 
 /** How often counts are told. */
 const countsPeriodMs = 1_000;
+/** Times are signed 64-bit counts of ps. A stream ends an hour before they run out, as one read may bring so much. */
+const observedPsMax = 2n ** 63n - 2n ** 52n;
 
 /** What a stream does to the world. */
 export interface IngestStreamEffects {
@@ -121,7 +123,7 @@ export class IngestStream {
     if (this.#decoder.unfinishedBytes > 0) this.#addUnfinished();
     for (const loss of losses) this.#writer.addLoss(loss);
     this.#end();
-    this.#decoder.flush();
+    this.#decoder.finish();
   }
 
   /** Ends the stream for a reason: what was observed is published, the rest is a loss. */
@@ -135,7 +137,7 @@ export class IngestStream {
     }
     const { starting, stopping } = { starting: this.#starting, stopping: this.#stopping };
     this.#end();
-    this.#decoder.flush();
+    this.#decoder.finish();
     starting?.reject(error);
     stopping?.reject(error);
     this.#effects.broken(error);
@@ -148,6 +150,11 @@ export class IngestStream {
 
   #decode(bytes: Uint8Array): void {
     this.#decoder.push(bytes);
+    if ((this.#decoder.observedPs ?? 0n) > observedPsMax) {
+      const words = "the stream reached the end of 64-bit time, 106 days: start tagging again";
+      this.break(new LabError("tags.time-range", words));
+      return;
+    }
     if (this.#starting !== undefined && this.#decoder.firstPs !== null) {
       this.#anchor(this.#starting, this.#decoder.firstPs);
     }

@@ -24,6 +24,8 @@ export interface RawDecoder {
   push(bytes: Uint8Array): void;
   /** Publishes the open block, also when it holds no tag: what was observed is told. */
   flush(): void;
+  /** Publishes the last block and gives the writer's slots back. Nothing is pushed afterwards. */
+  finish(): void;
   /** Time of the first record, ps from the stream's epoch; null before it. */
   readonly firstPs: bigint | null;
   /** Up to where the stream was observed: the end of the last record's tick; null before the first. */

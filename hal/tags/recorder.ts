@@ -14,7 +14,7 @@ import {
   nativeLossesMax,
 } from "./formats/native-recording.ts";
 import { fileError } from "./formats/recording-format.ts";
-import type { LossInterval } from "./loss-interval.ts";
+import { joinLosses, type LossInterval } from "./loss-interval.ts";
 import type { RetainQuota, TagBlock, TagStream } from "./tag-stream.ts";
 
 /** How a recording is made. */
@@ -115,7 +115,7 @@ class RecorderQueue {
       this.#leaveOut(block);
       return;
     }
-    const losses = [...this.#leftOut, ...block.losses].slice(-nativeLossesMax);
+    const losses = joinLosses([...this.#leftOut, ...block.losses], nativeLossesMax);
     this.#leftOut = [];
     const sequence = this.#sequence++;
     const encode = (): Uint8Array => {
@@ -199,7 +199,8 @@ class RecorderQueue {
     if (last?.cause === "subscriber-quota" && last.toPs === fromPs && losses.length === 0) {
       this.#leftOut[this.#leftOut.length - 1] = { ...last, toPs, count: (last.count ?? 0) + count };
     } else {
-      this.#leftOut.push(...losses, { fromPs, toPs, count, cause: "subscriber-quota" });
+      const leftOut: LossInterval = { fromPs, toPs, count, cause: "subscriber-quota" };
+      this.#leftOut = [...joinLosses([...this.#leftOut, ...losses, leftOut], nativeLossesMax)];
     }
     this.#report({ tagsLeftOut: this.#progress.value.tagsLeftOut + count });
   }

@@ -16,6 +16,8 @@ import { LabError } from "../errors.ts";
 const kernelStaticBytes = 2 ** 20;
 const wasmPageBytes = 65_536;
 const memoryBytesMax = 2 ** 32;
+/** V8 surrounds every memory with unmapped pages instead of checking bounds, and reserves so much whatever its size. */
+const addressSpaceGib = 10;
 /** SIMD kernels may read and write this far beyond a column's last tag. */
 const slackBytes = 128;
 const holdBits = 10;
@@ -97,20 +99,27 @@ function layOut(settings: TagMemorySettings): TagMemoryLayout {
 function memoryRefused(layout: TagMemoryLayout, reason: string, cause?: unknown): LabError {
   return new LabError(
     "tags.memory",
-    `tag memory of ${Math.ceil(layout.bytes / 2 ** 20)} MiB cannot be had: ${reason}; ask for fewer slots or less scratch`,
+    `tag memory of ${Math.ceil(layout.bytes / 2 ** 20)} MiB cannot be had: ${reason}`,
     { details: { bytes: layout.bytes, slots: layout.slots }, cause },
   );
 }
 
 function reserve(layout: TagMemoryLayout): WebAssembly.Memory {
   if (layout.bytes > memoryBytesMax) {
-    throw memoryRefused(layout, "a WebAssembly memory ends at 4096 MiB");
+    throw memoryRefused(
+      layout,
+      "a WebAssembly memory ends at 4096 MiB; ask for fewer slots or less scratch",
+    );
   }
   const pages = layout.bytes / wasmPageBytes;
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (error) {
-    throw memoryRefused(layout, "the system gives no such address space (see ulimit -v)", error);
+    throw memoryRefused(
+      layout,
+      `node reserves ${addressSpaceGib} GiB of address space for any WebAssembly memory and the system refused; raise ulimit -v`,
+      error,
+    );
   }
 }
 
@@ -121,6 +130,8 @@ export class TagMemory {
   readonly #slotWords: Int32Array;
   readonly #releaseCounter: Int32Array;
   readonly #ownsAllocation: boolean;
+  /** Holds that `retain` took in this thread, by slot: what is left of a producer that ended is told from them. */
+  readonly #retained: Uint16Array;
   #freeRegions: { address: number; bytes: number }[];
   #slotsTaken: SlotRange[] = [];
 
@@ -141,6 +152,7 @@ export class TagMemory {
     this.#ownsAllocation = ownsAllocation;
     this.#slotWords = new Int32Array(memory.buffer, layout.slotTableAddress, layout.slots);
     this.#releaseCounter = new Int32Array(memory.buffer, layout.releaseCounterAddress, 1);
+    this.#retained = new Uint16Array(layout.slots);
     const { scratchAddress: address, bytes } = layout;
     this.#freeRegions = [{ address, bytes: bytes - address }];
   }
@@ -176,19 +188,26 @@ export class TagMemory {
     return word >>> holdBits === block.generation && (word & holdMask) > 0;
   }
 
-  /** Takes one more hold of a block; false when it is stale. */
+  /** Takes one more hold of a block, for `releaseRetained` in this thread; false when it is stale. */
   retain(block: SlotReference): boolean {
     for (;;) {
       const word = Atomics.load(this.#slotWords, block.slot);
       const holds = word & holdMask;
       if (word >>> holdBits !== block.generation || holds === 0) return false;
       if (holds === holdsMax) throw new RangeError(`slot ${block.slot} is held ${holds} times`);
-      if (Atomics.compareExchange(this.#slotWords, block.slot, word, word + 1) === word)
-        return true;
+      if (Atomics.compareExchange(this.#slotWords, block.slot, word, word + 1) !== word) continue;
+      this.#retained[block.slot] = (this.#retained[block.slot] ?? 0) + 1;
+      return true;
     }
   }
 
-  /** Gives one hold back; the slot is free after the last one, and a producer that waits for it wakes. */
+  /** Gives back a hold that `retain` took in this thread. */
+  releaseRetained(block: SlotReference): void {
+    this.release(block);
+    this.#retained[block.slot] = (this.#retained[block.slot] ?? 1) - 1;
+  }
+
+  /** Gives the producer's hold back; the slot is free after the last one, and a producer that waits for it wakes. */
   release(block: SlotReference): void {
     for (;;) {
       const word = Atomics.load(this.#slotWords, block.slot);
@@ -235,7 +254,8 @@ export class TagMemory {
   }
 
   /**
-   * Gives slots to one producer, until disposed. Only the thread that created the memory gives out.
+   * Gives slots to one producer, until disposed: then the producer must have ended, and what it held is free, while
+   * what this thread retained stays. Only the thread that created the memory gives out, and only it may retain.
    * @throws LabError `tags.memory` when so many are not left.
    */
   allocateSlots(slots: number): SlotRange & Disposable {
@@ -255,9 +275,21 @@ export class TagMemory {
     const range = { firstSlot, slots };
     this.#slotsTaken = [...this.#slotsTaken, range].sort((a, b) => a.firstSlot - b.firstSlot);
     const giveBack = (): void => {
+      if (!this.#slotsTaken.includes(range)) return;
       this.#slotsTaken = this.#slotsTaken.filter((taken) => taken !== range);
+      this.#freeProducerHolds(range);
     };
     return { ...range, [Symbol.dispose]: giveBack };
+  }
+
+  /** A producer that was ended in the middle leaves open slots behind. */
+  #freeProducerHolds({ firstSlot, slots }: SlotRange): void {
+    for (let slot = firstSlot; slot < firstSlot + slots; slot++) {
+      const word = Atomics.load(this.#slotWords, slot);
+      const generation = word >>> holdBits;
+      const left = (word & holdMask) - (this.#retained[slot] ?? 0);
+      for (let hold = 0; hold < left; hold++) this.release({ slot, generation, count: 0 });
+    }
   }
 
   /**

@@ -104,6 +104,16 @@ export class Tdc1Decoder implements RawDecoder {
     if (block !== null) emit(block);
   }
 
+  finish(): void {
+    const { writer, emit } = this.#context;
+    if (this.observedPs === null) {
+      writer.discard();
+      return;
+    }
+    const block = writer.finish({ toPs: ps(this.observedPs) });
+    if (block !== null) emit(block);
+  }
+
   #decodeStaged(): void {
     while (!this.#isLost || this.#findPlace()) {
       const words = Math.floor(this.#stagedBytes / wordBytes);

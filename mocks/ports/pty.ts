@@ -23,6 +23,13 @@ import type { MockPort } from "./mock-port.ts";
 const getFlags = 3;
 const setFlags = 4;
 const pollOut = 4;
+/**
+ * Keeps the master out of child processes: a copy there would keep the line up after an unplug. Linux takes O_CLOEXEC with
+ * posix_openpt; macOS does not and is told by F_SETFD right after, before the loop can start a child.
+ */
+const setDescriptorFlags = 2;
+const closeOnExec = 1;
+const openCloseOnExec = process.platform === "linux" ? 0o2_000_000 : 0;
 /** Longer than the longest `struct termios` in use (72 bytes, macOS). */
 const termiosBytes = 128;
 /** Longer than any slave's path. */
@@ -68,11 +75,26 @@ function requireZero(result: number, call: string): void {
   }
 }
 
+function openRawSlave(calls: PtyCalls, path: string): number {
+  const slave = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
+  try {
+    const termios = new Uint8Array(termiosBytes);
+    requireZero(calls.tcgetattr(slave, termios), "tcgetattr");
+    calls.cfmakeraw(termios);
+    requireZero(calls.tcsetattr(slave, 0, termios), "tcsetattr");
+    return slave;
+  } catch (error) {
+    closeSync(slave);
+    throw error;
+  }
+}
+
 /** Opens a master and its slave in raw mode; the caller owns both descriptors. */
 function openPair(calls: PtyCalls): { readonly master: number; slave: number; path: string } {
-  const master = calls.posixOpenpt(constants.O_RDWR | constants.O_NOCTTY);
+  const master = calls.posixOpenpt(constants.O_RDWR | constants.O_NOCTTY | openCloseOnExec);
   if (master < 0) requireZero(master, "posix_openpt");
   try {
+    requireZero(calls.fcntl(master, setDescriptorFlags, "int", closeOnExec), "fcntl");
     requireZero(calls.grantpt(master), "grantpt");
     requireZero(calls.unlockpt(master), "unlockpt");
     const name = Buffer.alloc(pathBytesMax);
@@ -80,12 +102,7 @@ function openPair(calls: PtyCalls): { readonly master: number; slave: number; pa
     const path = name.toString("latin1", 0, name.indexOf(0));
     const flags = calls.fcntl(master, getFlags, "int", 0);
     requireZero(calls.fcntl(master, setFlags, "int", flags | constants.O_NONBLOCK), "fcntl");
-    const slave = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
-    const termios = new Uint8Array(termiosBytes);
-    requireZero(calls.tcgetattr(slave, termios), "tcgetattr");
-    calls.cfmakeraw(termios);
-    requireZero(calls.tcsetattr(slave, 0, termios), "tcsetattr");
-    return { master, slave, path };
+    return { master, slave: openRawSlave(calls, path), path };
   } catch (error) {
     closeSync(master);
     throw error;

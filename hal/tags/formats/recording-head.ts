@@ -1,4 +1,5 @@
 /** Opens a recording far enough to know what it is: by its content, never by its name. */
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { messageOf } from "../../errors.ts";
 import {
@@ -95,9 +96,12 @@ async function readNativeHead(path: string, handle: FileHandle): Promise<Recordi
   };
 }
 
+/** Opening a named pipe would wait for its writer; without blocking it opens, and is then refused. */
+const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path, "r");
+    return await open(path, readWithoutWaiting);
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
     throw isMissing
@@ -119,7 +123,7 @@ export async function readRecordingHead(
   try {
     const stat = await handle.stat();
     if (!stat.isFile())
-      throw fileError("file.not-a-file", path, "is a directory or device, no file");
+      throw fileError("file.not-a-file", path, "is a directory, a device or a pipe, no file");
     if (stat.size === 0) throw fileError("file.empty", path, "is empty");
     const bytes = await readStart(handle, Math.min(stat.size, ptuHeaderBytesMax));
     const found = format ?? detectFormat(path, bytes);

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { firstValueFrom } from "rxjs";
 import { afterEach, describe, expect, test } from "vitest";
@@ -114,9 +116,8 @@ describe.skipIf(!hasPty())("the port host", () => {
   });
 
   test("reports an unplug with its reason, and that the safe bytes could not be sent", async () => {
-    // The host first: it would inherit the master, and a copy of it keeps the line up.
-    const client = await startHost();
     const pty = listeningPty();
+    const client = await startHost();
     const port = await client.open({ url: pty.url, holder: "source" });
     await port.attach();
     await port.setSafeState(safeSteps);
@@ -159,8 +160,7 @@ describe.skipIf(!hasPty())("the port host", () => {
     const port = await client.open({ url: pty.url, holder: "source" });
     await port.attach();
     await port.setSafeState(safeSteps);
-    const resumeMs = performance.now() + 700;
-    while (performance.now() < resumeMs);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);
     expect(await withDeadline(systemClock, port.closed, 2_000)).toMatchObject({
       code: "link.heartbeat-lost",
     });
@@ -174,9 +174,24 @@ describe.skipIf(!hasPty())("the port host", () => {
     await port.attach();
     process.kill(client.pid, "SIGKILL");
     expect(await port.closed).toMatchObject({ code: "link.port-host" });
+    expect(existsSync(port.attachment.address)).toBe(false);
     await expect(client.open({ url: pty.url, holder: "x" })).rejects.toMatchObject({
       code: "link.port-host",
     });
+  });
+
+  test("removes the sockets of hosts that were killed with their nodes, and no others", async () => {
+    const gone = spawn("true");
+    await once(gone, "exit");
+    const [orphan, neighbour, other] = [gone.pid, process.pid, gone.pid].map((pid, index) =>
+      join(tmpdir(), `bellwether-${pid}-${"0123456789a"}${index}.sock${index === 2 ? "et" : ""}`),
+    ) as [string, string, string];
+    for (const path of [orphan, neighbour, other]) {
+      writeFileSync(path, "");
+      started.push({ close: () => rmSync(path, { force: true }) });
+    }
+    await startHost();
+    expect([orphan, neighbour, other].map(existsSync)).toEqual([false, true, true]);
   });
 
   /** A node of its own, so that it can be killed: opens the port, hands over safe bytes, says the host's pid. */

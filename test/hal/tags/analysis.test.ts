@@ -247,6 +247,7 @@ describe("analysis of a live stream", () => {
       const block = writer.publish({ toPs: ps(BigInt(index + 1)) });
       if (block !== null) hub.deliver(block);
     }
+    writer.discard();
     done.next();
     const last = (await reports).at(-1);
     expect(last).toMatchObject({ isFinal: true, tags: 3, lostTags: 7, spansLoss: true });

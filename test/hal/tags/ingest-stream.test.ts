@@ -171,6 +171,23 @@ describe("a live stream", () => {
     expect(broken).toHaveLength(1);
   });
 
+  test("ends with a loss before 64-bit time runs out, 106 days after its start", () => {
+    const { stream, blocks, broken } = createRun();
+    void stream.start();
+    // The decoder's state begins with the ticks of all rollovers so far.
+    const state = new DataView(memory.memory.buffer, scratch.address, 8);
+    state.setBigInt64(0, (2n ** 63n - 2n ** 52n) / 2_000n - 100n, true);
+    stream.receive(words(10, 50));
+    expect(broken).toEqual([]);
+    stream.receive(words(60, 200));
+    expect(broken.map(({ code }) => code)).toEqual(["tags.time-range"]);
+    const last = blocks.at(-1);
+    expect(last?.count).toBe(4);
+    expect(last?.losses).toMatchObject([{ fromPs: last?.toPs, count: null }]);
+    stream.receive(words(300));
+    expect(blocks.at(-1)).toBe(last);
+  });
+
   test("tells of a port that went away as a loss from the last record on", () => {
     const { clock, stream, blocks, broken } = createRun();
     void stream.start();

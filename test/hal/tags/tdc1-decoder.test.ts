@@ -59,7 +59,7 @@ function decode(pieces: readonly Uint8Array[], hostPsPerPiece = 10n ** 16n): Dec
     hostPs += hostPsPerPiece;
     decoder.push(piece);
   }
-  decoder.flush();
+  decoder.finish();
   const { observedPs, desynchronisations } = decoder;
   return { tags, losses, coverage, observedPs, desynchronisations };
 }

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -106,6 +108,19 @@ describe.skipIf(!hasPty())("a pseudo-terminal", () => {
     expect(await gone).toMatchObject({ disconnected: true });
     expect(port.write(allBytes)).toBe(0);
     expect(existsSync(pathOf(port))).toBe(false);
+  });
+
+  test("a process started while it is open does not keep the line up after an unplug", async () => {
+    const port = kept(openPty());
+    const child = spawn("sleep", ["30"], { stdio: "ignore" });
+    closers.push(() => void child.kill());
+    await once(child, "spawn");
+    const serial = await openSerial(pathOf(port));
+    const gone = new Promise<Error | null>((resolve) => serial.on("close", resolve));
+    serial.on("data", () => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    port.unplug();
+    expect(await gone).toMatchObject({ disconnected: true });
   });
 
   test("a link to it has the path that was asked for, replaces a dead one, and goes with it", () => {
