@@ -4,7 +4,7 @@ import type { Clock } from "../hal/clock.ts";
 import { LabError, messageOf } from "../hal/errors.ts";
 import type { Logger } from "../hal/log.ts";
 import type { RandomSource } from "../hal/random.ts";
-import { type Ps, parsePs } from "../hal/units.ts";
+import { type Ps, parsePs, psPerS } from "../hal/units.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import type { Printer } from "./print.ts";
 
@@ -24,8 +24,19 @@ export interface CommandContext {
 /** Adds a command to the program. */
 export type AddCommand = (program: Command, context: CommandContext) => void;
 
-/** Reads a time such as `-23.94ns` or `60s`. */
+/** Sums and differences of times up to this stay within 64 bits of picoseconds. */
+const spanMaxS = 2_500_000n;
+
+/** Reads a time such as `-23.94ns` or `60s`, of 28 days at most. */
 export function timeArgument(text: string): Ps {
+  const time = parseTime(text);
+  if (time > spanMaxS * psPerS || time < -spanMaxS * psPerS) {
+    throw new InvalidArgumentError(`it must be at most ${spanMaxS}s.`);
+  }
+  return time;
+}
+
+function parseTime(text: string): Ps {
   try {
     return parsePs(text);
   } catch (cause) {
@@ -74,16 +85,16 @@ export function delayArgument(text: string, previous: NamedDelays): NamedDelays 
   return new Map(previous).set(channelArgument(channel), timeArgument(delay));
 }
 
-/** Gives the number of a channel of a recording. @throws LabError `command.channel` when no channel has the name. */
+/** Gives the number of a channel of a recording. @throws LabError `command.channel` when there is none. */
 export function channelNumber(
   name: ChannelName,
   channels: readonly { readonly channel: number; readonly label: string }[],
 ): number {
-  if (typeof name === "number") return name;
-  const found = channels.find(({ label }) => label === name);
+  const found = channels.find(({ channel, label }) => channel === name || label === name);
   if (found !== undefined) return found.channel;
-  const known = channels.map(({ label }) => label).join(", ");
-  throw new LabError("command.channel", `no channel is named "${name}"; there are ${known}`);
+  const known = channels.map(({ channel, label }) => `${channel} (${label})`).join(", ");
+  const wanted = typeof name === "number" ? `channel ${name}` : `channel named "${name}"`;
+  throw new LabError("command.channel", `there is no ${wanted}; there are ${known}`);
 }
 
 /** Reads a number above zero. */

@@ -1,5 +1,6 @@
 /** What `doctor` looks at: each check is one fact about this machine, and what to do when it is not as needed. */
-import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { accessSync, constants, readFileSync, statfsSync, statSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import type { Clock } from "../hal/clock.ts";
 import { entryPointUrl } from "../hal/entry-point.ts";
@@ -7,6 +8,7 @@ import { messageOf } from "../hal/errors.ts";
 import { compileTagKernels } from "../hal/tags/tag-kernels.ts";
 import { TagMemory } from "../hal/tags/tag-memory.ts";
 import { psPerS } from "../hal/units.ts";
+import { hasPty, openPty } from "../mocks/ports/pty.ts";
 import { formatQuantity } from "../web/quantity.ts";
 
 /** The outcome of one check. `isOk` null: it does not apply here. */
@@ -22,7 +24,10 @@ const memoryBytesMin = 2 ** 30;
 /** The first moment at which this program existed: an earlier clock is wrong. */
 const earliestUtcS = 1_790_000_000;
 
-/** Runs all checks. They open no port and change nothing. */
+/** Longer than `timedatectl` takes, shorter than anyone's patience. */
+const clockQueryTimeoutMs = 2_000;
+
+/** Runs all checks. They open no instrument and change nothing; a pseudo-terminal is opened and closed. */
 export function runHealthChecks(options: {
   readonly clock: Clock;
   readonly folder: string;
@@ -35,6 +40,7 @@ export function runHealthChecks(options: {
     checkTagMemory(),
     checkDisk(options.folder),
     checkClock(options.clock),
+    checkSynchronisation(),
     checkSerialPorts(options.serialPaths),
     checkPseudoTerminals(),
   ];
@@ -93,13 +99,52 @@ function checkClock(clock: Clock): HealthCheck {
   return { name: "clock", isOk, message: `UTC is ${time}${advice}` };
 }
 
+function checkSynchronisation(): HealthCheck {
+  const name = "clock sync";
+  const state = synchronisation();
+  if (state === null) return { name, isOk: null, message: "not known: timedatectl does not tell" };
+  const message =
+    state === "yes"
+      ? "kept by a time service"
+      : "kept by nothing: links find clocks up to clock.offsetMaxMs apart; start chrony, NTP or PTP";
+  return { name, isOk: state === "yes", message };
+}
+
+/** What systemd says of the system clock; null where it is not there to be asked. */
+function synchronisation(): "yes" | "no" | null {
+  try {
+    const answer = execFileSync("timedatectl", ["show", "--property=NTPSynchronized", "--value"], {
+      ...{ encoding: "utf8", timeout: clockQueryTimeoutMs },
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+    return answer === "yes" || answer === "no" ? answer : null;
+  } catch {
+    return null;
+  }
+}
+
 function checkSerialPorts(paths: readonly string[]): HealthCheck {
   const name = "serial ports";
   if (paths.length === 0) return { name, isOk: null, message: "none found" };
   const closed = paths.filter((path) => !isOpenToUs(path));
   if (closed.length === 0) return { name, isOk: true, message: `${paths.length} may be opened` };
-  const advice = "join its group (often: sudo usermod -aG dialout $USER) and log in again";
+  const groups = [...new Set(closed.map(groupOf))].join(",");
+  const advice = `run "sudo usermod -aG ${groups} $USER" and log in again`;
   return { name, isOk: false, message: `no permission for ${closed.join(", ")}; ${advice}` };
+}
+
+/** The group that may open a port: dialout on Debian, uucp on Arch; its number where it has no name. */
+function groupOf(path: string): string {
+  try {
+    const { gid } = statSync(path);
+    const entry = readFileSync("/etc/group", "utf8")
+      .split("\n")
+      .map((line) => line.split(":"))
+      .find(([, , number]) => number === String(gid));
+    return entry?.[0] ?? String(gid);
+  } catch {
+    return "dialout";
+  }
 }
 
 function isOpenToUs(path: string): boolean {
@@ -113,12 +158,15 @@ function isOpenToUs(path: string): boolean {
 
 function checkPseudoTerminals(): HealthCheck {
   const name = "pseudo-terminals";
-  if (process.platform === "win32") {
-    return { name, isOk: null, message: "not on Windows; mock instruments plug in over TCP" };
+  if (!hasPty()) {
+    return { name, isOk: null, message: "none here; mock instruments plug in over TCP" };
   }
-  const isOk = existsSync("/dev/ptmx") && isOpenToUs("/dev/ptmx");
-  const message = isOk
-    ? "mock instruments can plug in"
-    : "/dev/ptmx cannot be opened; let mock instruments plug in over TCP (at: tcp)";
-  return { name, isOk, message };
+  try {
+    const port = openPty();
+    port.close();
+    return { name, isOk: true, message: `mock instruments can plug in (tried ${port.url})` };
+  } catch (error) {
+    const advice = "let mock instruments plug in over TCP (at: tcp)";
+    return { name, isOk: false, message: `${messageOf(error)}; ${advice}` };
+  }
 }

@@ -115,7 +115,10 @@ const allCommandsOf = (command: Command): readonly Command[] =>
 
 /** Ends the process once what was written has left it; a second Ctrl-C does not wait. */
 function exit(code: ExitCode): void {
-  process.stdout.write("", () => process.exit(code));
+  process.stdout.write("", (error) => {
+    // What could not be written is said, and ends the process, where the stream reports it.
+    if (error === null || error === undefined) process.exit(code);
+  });
 }
 
 process.on("SIGINT", () => {
@@ -127,8 +130,12 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const) {
     interruption.abort(new LabError("command.interrupted", `stopped by ${signal}`));
   });
 }
-// The reader of a pipe may go (head, less): that is no failure.
-process.stdout.on("error", () => process.exit(exitCodes.ok));
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe may go (head, less): that is no failure. A full disk is one.
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  printer.note(`bellwether: the output cannot be written: ${error.message}`);
+  process.exit(exitCodes.failed);
+});
 
 try {
   await buildProgram().parseAsync(process.argv);

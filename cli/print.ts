@@ -36,6 +36,14 @@ export interface Printer {
   alarm(text: string): string;
 }
 
+/** Names of files, labels and notes are others' texts: what moves the cursor is shown, not done. */
+export const printable = (text: string): string =>
+  text.replaceAll(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+
 const columnsWithoutTerminal = 100;
 const columnsMin = 40;
 const columnGap = "  ";
@@ -81,7 +89,7 @@ export function createPrinter(options: {
     endProgress,
     note: (text) => {
       endProgress();
-      errors.write(`${text}\n`);
+      errors.write(`${text.split("\n").map(printable).join("\n")}\n`);
     },
     strong: styled(1),
     alarm: styled(31),

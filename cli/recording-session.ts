@@ -7,6 +7,7 @@ import { openRecording, type Recording } from "../hal/tags/recording-source.ts";
 import { compileTagKernels } from "../hal/tags/tag-kernels.ts";
 import { TagMemory } from "../hal/tags/tag-memory.ts";
 import type { TagStream } from "../hal/tags/tag-stream.ts";
+import { formatPs } from "../hal/units.ts";
 
 /** A recording with the memory its tags go through. */
 export interface RecordingSession {
@@ -54,6 +55,32 @@ export async function measureRecording(
   const report = await lastValueFrom(reports$, { defaultValue: null });
   if (report?.isFinal) return report;
   throw interrupted();
+}
+
+/** A range up to this is quick whatever the rates. */
+const spanPsQuick = 1_000_000_000n;
+/** About a minute of counting. */
+const pairsMax = 3e10;
+
+/**
+ * Refuses ranges of time differences so wide that comparing all pairs would take hours. `spanPs` is
+ * from the least to the largest difference. @throws LabError `command.measurement`, `file.*`.
+ */
+export async function assertFeasible(
+  { recording }: RecordingSession,
+  pair: { readonly start: number; readonly stop: number; readonly spanPs: bigint },
+): Promise<void> {
+  const { start, stop, spanPs } = pair;
+  if (spanPs <= spanPsQuick) return;
+  const { channels, firstPs, lastPs } = await recording.facts();
+  const durationPs = Number((lastPs ?? 0n) - (firstPs ?? 0n)) + 1;
+  const share = Math.min(1, Number(spanPs) / durationPs);
+  const pairs = (channels[start] ?? 0) * (channels[stop] ?? 0) * share;
+  if (pairs <= pairsMax) return;
+  throw new LabError(
+    "command.measurement",
+    `differences over ${formatPs(spanPs)} are about ${pairs.toExponential(0)} pairs of tags, too many to compare: choose a narrower range or window`,
+  );
 }
 
 const unmeasurable = (cause: RangeError): LabError =>

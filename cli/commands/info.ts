@@ -3,7 +3,7 @@ import type { RecordingFacts } from "../../hal/tags/recording-job.ts";
 import type { Recording } from "../../hal/tags/recording-source.ts";
 import { formatPs } from "../../hal/units.ts";
 import type { CommandContext } from "../command.ts";
-import type { Printer } from "../print.ts";
+import { type Printer, printable } from "../print.ts";
 import { openRecordingSession } from "../recording-session.ts";
 import { printLosses, rateText } from "../wording.ts";
 
@@ -34,8 +34,10 @@ function infoOf({ format }: Recording, facts: RecordingFacts): Readonly<Record<s
 function printInfo(printer: Printer, recording: Recording, facts: RecordingFacts): void {
   const { firstPs, lastPs, channels, records, tags } = facts;
   const spanPs = firstPs === null || lastPs === null ? 0n : lastPs - firstPs;
-  const labels = new Map(recording.head.channels.map(({ channel, label }) => [channel, label]));
-  printer.line(printer.strong(recording.path));
+  const labels = new Map(
+    recording.head.channels.map(({ channel, label }) => [channel, printable(label)]),
+  );
+  printer.line(printer.strong(printable(recording.path)));
   printer.line(`${recording.format}, ${records} records, ${tags} tags over ${formatPs(spanPs)}`);
   printer.table(
     ["channel", "label", "tags", "rate"],
@@ -45,10 +47,10 @@ function printInfo(printer: Printer, recording: Recording, facts: RecordingFacts
     [0, 2],
   );
   const { notes } = recording.head.settings as { readonly notes?: unknown };
-  if (typeof notes === "string" && notes !== "") printer.line(`notes: ${notes}`);
+  if (typeof notes === "string" && notes !== "") printer.line(`notes: ${printable(notes)}`);
   printer.line(facts.sorted ? "in order of time" : "not in order of time; put in order on reading");
   printLosses(printer, facts);
-  for (const warning of facts.warnings) printer.line(`warning: ${warning}`);
+  for (const warning of facts.warnings) printer.line(`warning: ${printable(warning)}`);
 }
 
 /** Rate over the span of the tags, with its Poisson uncertainty. */

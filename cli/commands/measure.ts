@@ -1,44 +1,28 @@
-import { type Command, Option } from "commander";
-import type {
-  AnalysisReport,
-  ChannelDelays,
-  CoincidencesSpec,
-  DelayResult,
-  DelaySpec,
-  HistogramSpec,
-  MeasurementResult,
-  MeasurementSpec,
-  RatesSpec,
-} from "../../hal/tags/measurements.ts";
+import type { Command } from "commander";
+import type { CoincidencesSpec, HistogramSpec, RatesSpec } from "../../hal/tags/measurements.ts";
 import { formatPs, type Ps, ps } from "../../hal/units.ts";
 import { formatQuantity, plainStyle } from "../../web/quantity.ts";
 import {
   type ChannelName,
   type CommandContext,
   channelArgument,
-  channelNumber,
   channelsArgument,
-  delayArgument,
   type NamedDelays,
   positiveTimeArgument,
 } from "../command.ts";
-import { exitCodes } from "../exit-codes.ts";
-import type { Printer } from "../print.ts";
+import { accidentalsWarnings } from "../measurement-warnings.ts";
 import {
-  measureRecording,
-  openRecordingSession,
-  type RecordingSession,
-} from "../recording-session.ts";
+  addMeasurement,
+  delayOption,
+  measureOne,
+  type OutputOptions,
+  printWarnings,
+  timeOption,
+  type Wiring,
+} from "../measuring.ts";
 import { drawHistogram } from "../terminal-histogram.ts";
-import { lossSentence, rateText } from "../wording.ts";
-
-interface OutputOptions {
-  readonly json?: true;
-  readonly csv?: true;
-}
-
-/** A chance of being fooled above this is no finding. */
-const falseAlarmMax = 1e-6;
+import { rateText } from "../wording.ts";
+import { addDelay } from "./measure-delay.ts";
 
 /** Adds `measure correlation|coincidences|delay|rates FILE`. */
 export function addMeasureCommand(program: Command, context: CommandContext): void {
@@ -47,63 +31,6 @@ export function addMeasureCommand(program: Command, context: CommandContext): vo
   addCoincidences(measure, context);
   addDelay(measure, context);
   addRates(measure, context);
-}
-
-const addMeasurement = (measure: Command, name: string, description: string): Command =>
-  measure
-    .command(name)
-    .description(description)
-    .argument("<file>", "a recording, of any format that is known")
-    .addOption(new Option("--json", "one JSON object on standard output").conflicts("csv"))
-    .addOption(new Option("--csv", "comma-separated values on standard output"));
-
-const delayOption = (): Option =>
-  new Option("--delay <channel=time>", "added to the channel's times; may be repeated")
-    .argParser(delayArgument)
-    .default(new Map<ChannelName, Ps>(), "none");
-
-const timeOption = (flags: string, description: string, byDefault: Ps): Option =>
-  new Option(flags, description)
-    .argParser(positiveTimeArgument)
-    .default(byDefault, formatPs(byDefault).replace(" ", ""));
-
-/** The recording as arguments mean it: channels by number or by name. */
-interface Wiring {
-  number(name: ChannelName): number;
-  delays(delays: NamedDelays): ChannelDelays;
-}
-
-function wiringOf({ recording }: RecordingSession): Wiring {
-  const number = (name: ChannelName): number => channelNumber(name, recording.stream.channels);
-  return {
-    number,
-    delays: (delays) =>
-      Object.fromEntries([...delays].map(([name, delayPs]) => [number(name), delayPs])),
-  };
-}
-
-/** Measures one thing on a whole recording; a lost tag is worth a line on standard error. */
-async function measureOne<Kind extends MeasurementSpec["kind"]>(
-  path: string,
-  specOf: (wiring: Wiring) => MeasurementSpec & { readonly kind: Kind },
-  { printer, signal }: CommandContext,
-): Promise<{
-  readonly report: AnalysisReport;
-  readonly spec: MeasurementSpec & { readonly kind: Kind };
-  readonly result: MeasurementResult & { readonly kind: Kind };
-}> {
-  const session = await openRecordingSession(path);
-  const spec = specOf(wiringOf(session));
-  const report = await measureRecording(session, [spec], signal);
-  const isWanted = (
-    result: MeasurementResult,
-  ): result is MeasurementResult & { readonly kind: Kind } => result.kind === spec.kind;
-  const result = report.results.find(isWanted);
-  if (result === undefined) throw new TypeError(`the analysis gave no ${spec.kind}`);
-  if (report.spansLoss) {
-    printer.note(`${path}: ${lossSentence(report.lostTags, report.losses.length)}`);
-  }
-  return { report, spec, result };
 }
 
 interface CorrelationOptions extends OutputOptions {
@@ -212,6 +139,7 @@ function addCoincidences(measure: Command, context: CommandContext): void {
           liveTimePs: report.liveTimePs,
           spansLoss: report.spansLoss,
           lostTags: report.lostTags,
+          warnings: accidentalsWarnings(result),
         };
         const { printer } = context;
         if (options.json) printer.json(record);
@@ -222,97 +150,14 @@ function addCoincidences(measure: Command, context: CommandContext): void {
         } else {
           printer.line(`coincidences  ${result.coincidences}`);
           printer.line(`accidentals   ${formatQuantity(result.accidentals, "", plainStyle)}`);
+          printer.line(`S1*S2*w/T     ${result.uncorrelated.toPrecision(4)}`);
           printer.line(`CAR           ${formatQuantity(result.car, "", plainStyle)}`);
           printer.line(`window        ${formatPs(result.windowPs)}, full width`);
         }
+        if (!options.json) printWarnings(printer, record.warnings);
         return undefined;
       }),
     );
-}
-
-interface DelayOptions extends OutputOptions {
-  readonly start: ChannelName;
-  readonly stop: ChannelName;
-  readonly range: Ps;
-}
-
-function addDelay(measure: Command, context: CommandContext): void {
-  addMeasurement(
-    measure,
-    "delay",
-    "find the delay to add to the stop channel so that correlated tags coincide; exit code 3 when there is none",
-  )
-    .option(
-      "--start <channel>",
-      "channel of the starts, by number from 0 or by name",
-      channelArgument,
-      0,
-    )
-    .option(
-      "--stop <channel>",
-      "channel of the stops, by number from 0 or by name",
-      channelArgument,
-      1,
-    )
-    .addOption(timeOption("--range <time>", "largest delay looked at", ps(1_000_000n)))
-    .action((path: string, options: DelayOptions) =>
-      context.run(async () => {
-        const { start, stop, range: rangePs } = options;
-        const specOf = ({ number }: Wiring): DelaySpec => ({
-          ...{ kind: "delay", start: number(start), stop: number(stop), rangePs },
-        });
-        const { result } = await measureOne(path, specOf, context);
-        const record = delayRecord(result);
-        printDelay(context.printer, record, options);
-        return record.delayPs === null ? exitCodes.problemsFound : undefined;
-      }),
-    );
-}
-
-interface DelayRecord {
-  readonly delayPs: number | null;
-  readonly uncertaintyPs: number | null;
-  readonly windowPs: bigint | null;
-  readonly pairs: number;
-  readonly background: number;
-  readonly significance: number | null;
-  readonly falseAlarmProbability: number | null;
-}
-
-function delayRecord({ found }: DelayResult): DelayRecord {
-  if (found === null) return nothingFound;
-  const { delayPs, windowPs, pairs, background, significance, falseAlarmProbability } = found;
-  const chance = { background, significance, falseAlarmProbability };
-  if (falseAlarmProbability > falseAlarmMax) return { ...nothingFound, ...chance };
-  const { value, uncertainty } = delayPs;
-  return { delayPs: Math.round(value), uncertaintyPs: uncertainty, windowPs, pairs, ...chance };
-}
-
-const nothingFound: DelayRecord = {
-  ...{ delayPs: null, uncertaintyPs: null, windowPs: null, pairs: 0, background: 0 },
-  ...{ significance: null, falseAlarmProbability: null },
-};
-
-function printDelay(
-  printer: Printer,
-  record: DelayRecord,
-  { json, csv, start, stop }: DelayOptions,
-): void {
-  const { delayPs, uncertaintyPs, pairs, background } = record;
-  if (json) {
-    // A time is a decimal string in JSON, as everywhere.
-    printer.json({ ...record, delayPs: delayPs === null ? null : String(delayPs) });
-  } else if (csv) {
-    printer.line("delay_ps,uncertainty_ps,pairs,background");
-    printer.line(`${delayPs ?? ""},${uncertaintyPs ?? ""},${pairs},${background}`);
-  } else if (delayPs === null) {
-    printer.line(`channels ${start} and ${stop} show no correlation; look at a wider --range`);
-  } else {
-    const delay = { value: delayPs / 1e12, uncertainty: (uncertaintyPs ?? 0) / 1e12 };
-    printer.line(`delay of channel ${stop}   ${formatQuantity(delay, "s")}`);
-    printer.line(`pairs in the peak    ${pairs}, ${background.toFixed(1)} expected without it`);
-    printer.line(`use it as            --delay ${stop}=${delayPs}ps`);
-  }
 }
 
 function addRates(measure: Command, context: CommandContext): void {

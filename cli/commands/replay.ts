@@ -12,7 +12,9 @@ import {
   positiveTimeArgument,
 } from "../command.ts";
 import { paceBlocks } from "../paced-blocks.ts";
+import { printable } from "../print.ts";
 import {
+  assertFeasible,
   interrupted,
   observeReports,
   openRecordingSession,
@@ -67,6 +69,7 @@ async function replay(
   const { recording } = session;
   const { printer, signal } = context;
   const pair = await channelsToCorrelate(recording, options);
+  if (pair !== null) await assertFeasible(session, { ...pair, spanPs: 2n * options.range });
   const histogram =
     pair === null
       ? []
@@ -187,11 +190,13 @@ function printSummary(
   recording: Recording,
   report: AnalysisReport,
 ): void {
-  printer.line(printer.strong(recording.path));
+  printer.line(printer.strong(printable(recording.path)));
   printer.line(
     `${recording.format}, ${report.tags} tags, ${formatPs(report.liveTimePs)} of live time`,
   );
-  const labels = new Map(recording.head.channels.map(({ channel, label }) => [channel, label]));
+  const labels = new Map(
+    recording.head.channels.map(({ channel, label }) => [channel, printable(label)]),
+  );
   const rows = ratesIn(report)
     .filter(({ count }) => count > 0)
     .map(({ channel, count, rateHz }) => [

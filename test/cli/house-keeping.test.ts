@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { createPrinter } from "../../cli/print.ts";
+import { withoutSecrets } from "../../cli/redaction.ts";
 import { createTarGz } from "../../cli/tar-archive.ts";
 import { drawHistogram } from "../../cli/terminal-histogram.ts";
 import { bellwether } from "./command-line.ts";
@@ -17,24 +18,58 @@ describe("doctor", () => {
     const { ok, checks, versions } = JSON.parse(output);
     expect(exitCode).toBe(ok ? 0 : 3);
     const names = checks.map(({ name }: { readonly name: string }) => name);
-    expect(names).toEqual(expect.arrayContaining(["node", "disk", "memory", "clock"]));
-    expect(versions).toMatchObject({ node: process.versions.node });
+    expect(names).toEqual(
+      expect.arrayContaining(["node", "disk", "memory", "clock", "clock sync", "pseudo-terminals"]),
+    );
+    expect(versions).toMatchObject({
+      node: process.versions.node,
+      serialport: expect.stringMatching(/^\d+\./),
+    });
   });
 
-  test("bundles checks, logs and the station without its secrets", async () => {
+  test("says what a bundle holds, then bundles checks, logs and stations without secrets", async () => {
     const [station, log, out] = ["station.yaml", "run.log", "bundle.tgz"].map((name) =>
       join(folder, name),
     ) as [string, string, string];
     writeFileSync(station, "station: a\nkme:\n  clientPassword: hunter2\n  port: 1\n");
-    writeFileSync(log, '{"level":"info"}\n');
-    await bellwether("doctor", "--bundle", out, "--station", station, "--log", log);
+    writeFileSync(log, '{"level":"info","url":"http://127.0.0.1:1/?token=abc123"}\n');
+    const command = ["doctor", "--bundle", out, "--station", station, "--log", log];
+    const { output } = await bellwether(...command);
     const archive = gunzipSync(readFileSync(out)).toString("latin1");
-    for (const name of ["doctor.json", "station/station.yaml", "logs/1-run.log"]) {
+    for (const name of ["doctor.json", "stations/1-station.yaml", "logs/1-run.log"]) {
       expect(archive).toContain(name);
+      expect(output).toContain(`  ${name}  `);
     }
-    expect(archive).not.toContain("hunter2");
+    expect(archive).not.toMatch(/hunter2|abc123/);
     expect(archive).toContain("clientPassword: [left out]");
     expect(archive).toContain("port: 1");
+    const again = await bellwether(...command);
+    expect([again.exitCode, again.errors]).toEqual([
+      1,
+      `bellwether: ${out} exists already; choose another name\n`,
+    ]);
+  });
+});
+
+describe("what is taken for a secret", () => {
+  test.each([
+    ["password: hunter2", "password: [left out]"],
+    ["- apiToken: 'x y'", "- apiToken: [left out]"],
+    ["a:\n  key_secret: |\n    one\n    two\n  b: 1", "a:\n  key_secret: [left out]\n  b: 1"],
+    [
+      "kme: { user: me, password: hunter2, port: 1 }",
+      "kme: { user: me, password: [left out], port: 1 }",
+    ],
+    ['{"accessToken":"a\\"b","n":1}', '{"accessToken":[left out],"n":1}'],
+    ["GET /?token=abc&x=1", "GET /?token=[left out]&x=1"],
+    ["nats://me:pw@host:1", "nats://[left out]@host:1"],
+    ["-----BEGIN EC PRIVATE KEY-----\nAA\n-----END EC PRIVATE KEY-----\nb", "[left out]\nb"],
+    ["-----BEGIN PRIVATE KEY-----\nAA\nBB", "[left out]"],
+  ])("%j becomes %j", (text, expected) => expect(withoutSecrets(text)).toBe(expected));
+
+  test("leaves a station as it is", () => {
+    const text = "key:\n  securityError: 1.0e-9\n  blockBits: 50000\nport: serial:/dev/ttyACM0\n";
+    expect(withoutSecrets(text)).toBe(text);
   });
 });
 
@@ -129,5 +164,25 @@ describe("the printer", () => {
     const { printer, written } = printerOn(false);
     printer.json({ timePs: 9_007_199_254_740_993n });
     expect(written).toEqual(['{"timePs":"9007199254740993"}\n']);
+  });
+});
+
+describe("help", () => {
+  test("is there for every command, and fits 80 columns", async () => {
+    const commands = [
+      ...["run", "info", "replay", "record", "convert", "devices", "doctor", "station"],
+      ...["station check", "measure", "measure correlation", "measure coincidences"],
+      ...["measure delay", "measure rates", "mocks", "mocks serve"],
+    ];
+    const results = await Promise.all(
+      ["", ...commands].map((command) =>
+        bellwether(...command.split(" ").filter(Boolean), "--help"),
+      ),
+    );
+    for (const { exitCode, output, errors } of results) {
+      expect([exitCode, errors]).toEqual([0, ""]);
+      expect(output).toMatch(/^Usage: bellwether /);
+      expect(Math.max(...output.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    }
   });
 });

@@ -75,6 +75,35 @@ describe.skipIf(data === undefined)("the command line on real recordings", () =>
     expect(result).toHaveProperty("accidentals", expect.any(Number));
   });
 
+  test("measure coincidences warns where displaced windows miss or hit the pulses", async () => {
+    const command = ["measure", "coincidences", eta, "--channels", "0,1"];
+    const { warnings } = await json(...command);
+    expect(warnings).toEqual([expect.stringContaining("more scatter than chance")]);
+    const text = await bellwether(...command);
+    expect(text.errors).toBe(`warning: ${String((warnings as readonly string[])[0])}\n`);
+  });
+
+  test("measure delay finds the period of the pulses, 320 MHz, and says that peaks compete", async () => {
+    const { peakSpacingPs, warnings } = await json("measure", "delay", eta, "--range", "100ns");
+    expect(Number(peakSpacingPs)).toBeGreaterThan(3_100);
+    expect(Number(peakSpacingPs)).toBeLessThan(3_150);
+    expect(warnings).toEqual([expect.stringContaining("separate peaks compete")]);
+  });
+
+  test("a channel that the recording does not have is refused by name and by number", async () => {
+    for (const channel of ["5", "nobody"]) {
+      const { exitCode, errors } = await bellwether(
+        "measure",
+        "correlation",
+        eta,
+        "--start",
+        channel,
+      );
+      expect(exitCode).toBe(1);
+      expect(errors).toContain("there are 0 (Input 1), 1 (Input 2)");
+    }
+  });
+
   test("measure rates agrees with info, and CSV with JSON", async () => {
     const { channels } = await json("measure", "rates", eta);
     expect(channels).toMatchObject({ 0: { count: 159_298 }, 1: { count: 224_721 } });
@@ -148,6 +177,7 @@ describe("measure delay", () => {
       1 + 5 * found.uncertaintyPs,
     );
     expect(found.pairs).toBe(2_000);
+    expect(found).toMatchObject({ peaks: 1, peakSpacingPs: null, warnings: [] });
   });
 });
 
