@@ -78,7 +78,8 @@ export async function openRunSession(
     for (const settings of chosen) {
       const clock = nodeClock(station, settings.name, options.clock);
       const memory = createNodeMemory(settings.devices.size);
-      const context = { ...options, clock, memory, tagKernels };
+      // Not all of the options: what is `only` here means nodes, and devices where instruments are opened.
+      const context = { random: options.random, clock, memory, tagKernels };
       const log = logger.child({ node: settings.name });
       const { resolve } = lab;
       const instruments = await openInstruments(settings, { ...context, resolve, logger: log });

@@ -60,10 +60,16 @@ export async function until<T>(
   }
 }
 
+const scratchFolders: string[] = [];
+const removeScratch = (): void => {
+  for (const folder of scratchFolders) rmSync(folder, { recursive: true, force: true });
+};
+
 /** A folder that is removed with the test's process. */
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "bellwether-scenario-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  if (scratchFolders.length === 0) process.once("exit", removeScratch);
+  scratchFolders.push(folder);
   return folder;
 }
 
