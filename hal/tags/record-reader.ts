@@ -10,10 +10,8 @@ import {
 } from "./recording-job.ts";
 import type { RecordDecoder, TagKernels } from "./tag-kernels.ts";
 import type { TagStaging } from "./tag-staging.ts";
-import { findTdc1Place, tdc1ProvingBytes } from "./tdc1-place.ts";
+import { findTdc1Place, tdc1ProvingBytes, tdc1StepTicksMax } from "./tdc1-place.ts";
 
-/** Dummy words come every 2^26 ticks, "about every 140 ms" by the maker's words. */
-const tdc1StepTicksMax = 75_000_000;
 /** Tags that one record can become. */
 const tagsPerRecordMax = 4;
 

@@ -7,29 +7,30 @@
  * - time that runs ahead of the host's. Read one byte early, a word holds 256 times its time,
  *   modulo the range, and every step is possible; but then seconds pass in milliseconds.
  *
- * The words from the last ordinary step on are given up and the place is sought at every byte: 32 steps in a
- * row must be possible (chance 1e-8 for noise), and of four neighbouring places the one is right in which
- * time goes most slowly. What follows is a new segment, because how many rollovers went by is not
- * known. Bytes lost by fours, with less than half a rollover of time, cannot be noticed.
+ * A few wrong words pass before either shows, and live ones cannot wait to be proved: they are decoded, and the loss that
+ * is told begins before the first of them, wherever the bytes were cut. Then the place is sought at every byte (tdc1-place.ts).
+ * What follows is a new segment, because how many rollovers went by is not known. Bytes lost by fours, with less than
+ * half a rollover of time, cannot be noticed.
  */
 import { ps } from "../units.ts";
 import type { RawDecoder, RawDecoderContext } from "./raw-decoder.ts";
+import { findTdc1Place, tdc1ProvingBytes, tdc1StepTicksMax } from "./tdc1-place.ts";
 
 const wordBytes = 4;
 const tickPs = 2_000n;
 const rolloverTicks = 2 ** 27;
 const rolloverMask = rolloverTicks - 1;
-/** Half a rollover is 134 ms; the maker says "about every 140 ms". */
-const stepTicksMax = 75_000_000;
 /** 2 ms: steps up to here are ordinary when light falls on the inputs (pyS15's rule). */
 const ordinaryStepTicksMax = 2 ** 20;
 const lookBackWords = 32;
-const provingWords = 33;
 /** The host's time may lag by what buffers hold, never more than a stall that costs the port. */
 const leadPsMax = 2_000_000_000_000n;
 /** Short enough that no oscillator drifts by a lead, long enough to see one. */
 const paceWindowPs = 10_000_000_000_000n;
-const provingBytes = provingWords * wordBytes;
+/** Leads that differ by less are those of a stream read at its true place. */
+const leadNoisePs = 100_000_000_000n;
+/** Words read one byte early run ahead 255 times as fast as the true time; half of that is safe. */
+const leadPerTrueTimeMin = 128n;
 /** More tags than one word can become. */
 const tagsPerWordMax = 4;
 
@@ -54,6 +55,13 @@ export class Tdc1Decoder implements RawDecoder {
   /** From where on what was decoded is doubtful, ps; null where nothing is. */
   #doubtfulFromPs: bigint | null = null;
   #pace: { readonly hostPs: bigint; readonly streamPs: bigint } | null = null;
+  /** Time fields of the last words of this segment, those after which a slip can have stayed unseen. */
+  #latestTimes: number[] = [];
+  /** The least lead since the pace was taken, and up to where the stream had come before it was last as low. */
+  #leastLeadPs = 0n;
+  #calmPs: bigint | null = null;
+  #segmentPs = 0n;
+  #checkedPs: bigint | null = null;
   #firstPs: bigint | null = null;
   #tagsDecoded = 0;
   #desynchronisations = 0;
@@ -110,6 +118,10 @@ export class Tdc1Decoder implements RawDecoder {
       writer.discard();
       return;
     }
+    if (this.#isLost && this.#doubtfulFromPs !== null) {
+      const [fromPs, toPs] = [ps(this.#doubtfulFromPs), ps(this.observedPs)];
+      writer.addLoss({ fromPs, toPs, count: null, cause: "desynchronised" });
+    }
     const block = writer.finish({ toPs: ps(this.observedPs) });
     if (block !== null) emit(block);
   }
@@ -118,18 +130,18 @@ export class Tdc1Decoder implements RawDecoder {
     while (!this.#isLost || this.#findPlace()) {
       const words = Math.floor(this.#stagedBytes / wordBytes);
       const slip = this.#context.kernels.findTdc1Slip(
-        ...([this.#stagingAddress, words, this.#previousTime(), stepTicksMax] as const),
+        ...([this.#stagingAddress, words, this.#previousTime(), tdc1StepTicksMax] as const),
         rolloversMax,
       );
-      const isWhole = slip === words;
-      this.#decodeWords(isWhole ? words : this.#lastOrdinaryWord(slip));
+      this.#decodeWords(slip);
       const leadPs = this.#leadPs();
-      if (isWhole && leadPs <= leadPsMax) return;
+      if (slip === words && leadPs <= leadPsMax) {
+        this.#noteLead(leadPs);
+        return;
+      }
       this.#isLost = true;
       this.#desynchronisations++;
-      const observedPs = this.observedPs;
-      const isAhead = observedPs !== null && leadPs > leadPsMax;
-      this.#doubtfulFromPs = isAhead ? observedPs - leadPs : null;
+      this.#doubtfulFromPs = this.#firstDoubtfulPs(leadPs);
     }
   }
 
@@ -140,8 +152,41 @@ export class Tdc1Decoder implements RawDecoder {
     const hostPs = this.#context.hostElapsedPs();
     if (this.#pace === null || hostPs - this.#pace.hostPs > paceWindowPs) {
       this.#pace = { hostPs, streamPs };
+      this.#leastLeadPs = 0n;
     }
     return streamPs - this.#pace.streamPs - (hostPs - this.#pace.hostPs);
+  }
+
+  #noteLead(leadPs: bigint): void {
+    if (leadPs < this.#leastLeadPs) this.#leastLeadPs = leadPs;
+    if (leadPs <= this.#leastLeadPs + leadNoisePs) this.#calmPs = this.#checkedPs;
+    this.#checkedPs = this.observedPs;
+  }
+
+  /** Gives the time from which on nothing that was decoded in this segment can be trusted, null when nothing was decoded. */
+  #firstDoubtfulPs(leadPs: bigint): bigint | null {
+    const observedPs = this.observedPs;
+    if (observedPs === null) return null;
+    const fromStepsPs = this.#lastPs() - BigInt(this.#doubtfulTicks()) * tickPs;
+    if (leadPs <= leadNoisePs) return fromStepsPs;
+    // The host's time cannot have been wrong by more than the lead that is allowed, so the slip is no older than this.
+    const slowestPs = leadPs + leadPsMax;
+    const oldestPs = observedPs - slowestPs - slowestPs / leadPerTrueTimeMin;
+    const calmPs = this.#calmPs ?? this.#segmentPs;
+    const fromLeadPs = calmPs > oldestPs ? calmPs : oldestPs;
+    const doubtfulPs = fromLeadPs < fromStepsPs ? fromLeadPs : fromStepsPs;
+    return doubtfulPs > this.#segmentPs ? doubtfulPs : this.#segmentPs;
+  }
+
+  /**
+   * Ticks from the first doubtful one of the latest words to the last of them: it is the one before the first step that is
+   * not ordinary, because a word made of the ends of two has nearly the right time, or the last one when all are.
+   */
+  #doubtfulTicks(): number {
+    const times = this.#latestTimes;
+    const steps = times.slice(1).map((time, word) => (time - (times[word] ?? 0)) & rolloverMask);
+    const first = steps.findIndex((step) => step > ordinaryStepTicksMax);
+    return first < 0 ? 0 : steps.slice(first).reduce((sum, step) => sum + step, 0);
   }
 
   /** Decodes the first words that are staged and moves the rest to the front. */
@@ -150,6 +195,7 @@ export class Tdc1Decoder implements RawDecoder {
     if (count > 0 && this.#firstPs === null) {
       this.#firstPs = BigInt(this.#timeAt(0)) * tickPs;
       writer.start(ps(this.#firstPs), { newSegment: false });
+      this.#segmentPs = this.#firstPs;
     }
     for (let done = 0; done < count; ) {
       const room = writer.begin(tagsPerWordMax);
@@ -165,49 +211,43 @@ export class Tdc1Decoder implements RawDecoder {
       this.#tagsDecoded += tags;
       done += this.#state.getUint32(16, true);
     }
+    this.#keepTimes(count);
     this.#drop(wordBytes * count);
   }
 
-  /** Gives the word from which on to distrust, at or before the one whose step is impossible. */
-  #lastOrdinaryWord(slip: number): number {
-    for (let word = Math.max(1, slip - lookBackWords); word < slip; word++) {
-      if (this.#stepAt(wordBytes * (word - 1)) > ordinaryStepTicksMax) return word;
+  #keepTimes(count: number): void {
+    for (let word = Math.max(0, count - lookBackWords - 1); word < count; word++) {
+      this.#latestTimes.push(this.#timeAt(wordBytes * word));
     }
-    return slip;
+    this.#latestTimes = this.#latestTimes.slice(-lookBackWords - 1);
   }
 
   /** Seeks the place in the byte stream; true when it was found and decoding can go on. */
   #findPlace(): boolean {
-    const last = this.#stagedBytes - provingBytes - wordBytes + 1;
-    for (let offset = 0; offset <= last; offset++) {
-      const advances = [0, 1, 2, 3].map((shift) => this.#advanceAt(offset + shift));
-      const slowest = Math.min(...advances);
-      if (slowest === Number.POSITIVE_INFINITY) continue;
-      this.#drop(offset + advances.indexOf(slowest));
-      this.#startSegment();
-      return true;
+    const staged = new DataView(this.#staged.buffer, this.#stagingAddress, this.#stagedBytes);
+    const place = findTdc1Place(staged, 0);
+    if (place === null) {
+      // All places tried are given up, by whole words, so that the same ones are tried wherever the bytes were cut.
+      const tried = Math.floor((this.#stagedBytes - tdc1ProvingBytes) / wordBytes) + 1;
+      this.#drop(wordBytes * Math.max(0, tried));
+      return false;
     }
-    this.#drop(Math.max(0, last + 1));
-    return false;
-  }
-
-  /** Ticks that pass from the word at a byte to the 32nd after it; infinite when that is no place to go on. */
-  #advanceAt(byteIndex: number): number {
+    this.#drop(place);
     // Time goes on: a new segment cannot start in the tick that was observed last.
-    if (this.#timeAt(byteIndex) === this.#previousTime()) return Number.POSITIVE_INFINITY;
-    let advance = 0;
-    for (let word = 0; word < provingWords - 1; word++) {
-      const step = this.#stepAt(byteIndex + wordBytes * word);
-      if (step > stepTicksMax) return Number.POSITIVE_INFINITY;
-      advance += step;
+    while (this.#stagedBytes > wordBytes && this.#timeAt(0) === this.#previousTime()) {
+      this.#drop(wordBytes);
     }
-    return advance;
+    this.#startSegment();
+    return true;
   }
 
   /** Goes on with the staged words, as if no more than one rollover had passed since the last good one. */
   #startSegment(): void {
     this.#isLost = false;
     this.#pace = null;
+    this.#latestTimes = [];
+    this.#calmPs = null;
+    this.#checkedPs = null;
     const observedPs = this.observedPs;
     // Lost before the first good word: the stream has not begun, so nothing of it is missing.
     if (observedPs === null) return;
@@ -217,6 +257,7 @@ export class Tdc1Decoder implements RawDecoder {
     const toPs = ps(this.#lastPs());
     const fromPs = ps(this.#doubtfulFromPs ?? observedPs);
     this.#doubtfulFromPs = null;
+    this.#segmentPs = toPs;
     writer.addLoss({ fromPs, toPs, count: null, cause: "desynchronised" });
     writer.start(toPs, { newSegment: true });
   }
@@ -236,10 +277,6 @@ export class Tdc1Decoder implements RawDecoder {
   /** Time field, in ticks, of the word at a byte of the staged ones. */
   #timeAt(byteIndex: number): number {
     return this.#staged.getUint32(byteIndex, true) >>> 5;
-  }
-
-  #stepAt(byteIndex: number): number {
-    return (this.#timeAt(byteIndex + wordBytes) - this.#timeAt(byteIndex)) & rolloverMask;
   }
 
   #previousTime(): number {

@@ -151,6 +151,54 @@ test.each([1, 2, 3])(
   },
 );
 
+test.each([
+  [300, 40_000_000],
+  [1_000, 1_000_000],
+  [10_000, 100_000],
+  [1_000_000, 1_000],
+])("invents no tag outside the losses it tells, at %i words a second", (_rate, stepMax) => {
+  for (let attempt = 0; attempt < 12; attempt++) {
+    const words = randomWords(3_000, stepMax, 100 + attempt);
+    const bytes = encode(words);
+    const cut = 4 * (1_000 + attempt) + (attempt % 4);
+    const damaged = Buffer.concat([
+      bytes.subarray(0, cut),
+      bytes.subarray(cut + 1 + (attempt % 3)),
+    ]);
+    const pieces = Array.from({ length: Math.ceil(damaged.length / 512) }, (_, index) =>
+      damaged.subarray(512 * index, 512 * index + 512),
+    );
+    const { tags, losses } = decode(pieces, BigInt(stepMax) * 128n * 1_000n);
+    const truth = new Set(words.map(({ tick }) => tick % rolloverTicks));
+    const invented = tags.filter(
+      ({ timePs }) =>
+        !truth.has(Number((timePs / 2_000n) % BigInt(rolloverTicks))) &&
+        !losses.some(({ fromPs, toPs }) => fromPs <= timePs && timePs < toPs),
+    );
+    expect(losses.length).toBeGreaterThan(0);
+    expect(invented).toEqual([]);
+    expect(tags.at(-1)?.segment).toBeGreaterThan(0);
+  }
+});
+
+test.each([1, 2])("tells the same loss of %i bytes wherever the bytes are cut", (lost) => {
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const bytes = encode(randomWords(200, 1_000_000, 200 + attempt));
+    const cut = 400 + attempt;
+    const damaged = Buffer.concat([bytes.subarray(0, cut), bytes.subarray(cut + lost)]);
+    const whole = decode([damaged]);
+    expect(whole.losses.length).toBeGreaterThan(0);
+    for (const size of [1, 3, 4, 64, 137]) {
+      const pieces = Array.from({ length: Math.ceil(damaged.length / size) }, (_, index) =>
+        damaged.subarray(size * index, size * index + size),
+      );
+      const { tags, losses } = decode(pieces);
+      expect(losses).toEqual(whole.losses);
+      expect(tags).toEqual(whole.tags);
+    }
+  }
+});
+
 test("turns any bytes into sorted tags within their coverage, never into an error", () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 700 }), { maxLength: 6 }), (pieces) => {
