@@ -33,8 +33,9 @@ import {
 } from "./protocol.ts";
 
 const inputs = 4;
-const startTimeoutMs = 2_000;
-const stopTimeoutMs = 2_000;
+/** A dark tagger's first word takes 134 ms and a flush; the rest is for a PC that is held up. */
+const startTimeoutMs = 4_000;
+const stopTimeoutMs = 4_000;
 const statusQuietMs = 20;
 const levelTimeoutMs = 300;
 /** Half a unit of the last digit that is sent, and the comparator's own error. */

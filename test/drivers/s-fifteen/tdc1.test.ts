@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { spdcManifest } from "../../../drivers/s-fifteen/spdc/manifest.ts";
 import { tdc1Manifest } from "../../../drivers/s-fifteen/tdc1/manifest.ts";
@@ -10,7 +13,12 @@ import {
   thresholdCommand,
 } from "../../../drivers/s-fifteen/tdc1/protocol.ts";
 import { sleep, systemClock, withDeadline } from "../../../hal/clock.ts";
+import { silentLogger } from "../../../hal/log.ts";
+import { openDevice } from "../../../hal/open-device.ts";
 import type { TimeTagger } from "../../../hal/roles/time-tagger.ts";
+import { startInstruments } from "../../../mocks/instrument-host.ts";
+import { labSettingsSchema } from "../../../mocks/physics/lab-settings.ts";
+import { hasPty } from "../../../mocks/ports/pty.ts";
 import { listen, timeTaggerConformance } from "../../conformance/time-tagger.ts";
 import { type Bench, setUpBench } from "./bench.ts";
 
@@ -51,7 +59,10 @@ describe("a TDC1 on the bench", () => {
       remote: { model: "s-fifteen/tdc1", at: "tcp" },
     });
   });
-  afterEach(() => bench.closeDevices());
+  afterEach(async () => {
+    bench.light.clicksPerS = 100_000;
+    await bench.closeDevices();
+  });
   afterAll(() => bench.close());
   const openTagger = (name = "tagger"): Promise<TimeTagger> => bench.open(tdc1Manifest, name);
 
@@ -94,7 +105,6 @@ describe("a TDC1 on the bench", () => {
     const heard = listen(stream, 4);
     await sleep(systemClock, 500);
     await tagger.stopTagging();
-    bench.light.clicksPerS = 100_000;
     const elapsedMs = systemClock.monotonicMs() - startMs;
     const { tags, blocks, coveredPs, losses, end } = await heard;
     expect({ tags, losses, end }).toEqual({ tags: 0, losses: [], end: "complete" });
@@ -195,5 +205,35 @@ describe("a TDC1 on the bench", () => {
     expect(losses.at(-1)).toMatchObject({ cause: "disconnected", count: null });
     expect(states).toEqual(["ready", "active", "disconnected"]);
     await tagger.close();
+  });
+
+  test.skipIf(!hasPty())("tags again when it is plugged in again at the same path", async () => {
+    const linkPath = join(tmpdir(), `bellwether-replug-${process.pid}`);
+    const plugIn = () =>
+      startInstruments({
+        instruments: labSettingsSchema.shape.instruments.parse({
+          replugged: { model: "s-fifteen/tdc1", at: "pty" },
+        }),
+        ...{ labSocketPath: null, linkPaths: { replugged: linkPath }, logger: silentLogger },
+      });
+    for (let time = 0; time < 3; time++) {
+      const host = await plugIn();
+      try {
+        const tagger = (await openDevice({
+          ...{ name: "replugged", manifest: tdc1Manifest, url: `serial:${linkPath}` },
+          ...{ portClient: bench.portClient, tagMemory: bench.tagMemory },
+          ...{ clock: systemClock, logger: silentLogger },
+        })) as TimeTagger;
+        const heard = listen(await tagger.startTagging(), 4);
+        host.instruments.get("replugged")?.inflict({ kind: "unplug" });
+        expect((await withDeadline(systemClock, heard, 2_000)).end).toMatch(/went away/);
+        await tagger.close();
+      } finally {
+        await host.close();
+      }
+      expect(existsSync(linkPath)).toBe(false);
+    }
+    // Nothing of what was unplugged is left: its slots are free for others.
+    bench.tagMemory.allocateSlots(bench.tagMemory.layout.slots)[Symbol.dispose]();
   });
 });
