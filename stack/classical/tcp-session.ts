@@ -64,7 +64,9 @@ export class TcpSession {
     this.#heardMs = clock.monotonicMs();
     socket.setNoDelay(true);
     socket.on("data", (bytes: Uint8Array) => this.#take(bytes));
-    socket.on("error", (error) => this.#lose(`the connection failed: ${messageOf(error)}`));
+    socket.on("error", (error) =>
+      this.#lose(`the connection to ${peer} failed: ${messageOf(error)}`),
+    );
     socket.on("close", () => this.#lose(`${peer} closed the connection`));
     socket.write(helloFrame({ node: local, peer, link }));
     this.#timer = clock.after(bounds.answerTimeoutMs, () =>

@@ -79,6 +79,8 @@ export interface CascadeResponder {
   readonly leakBits: number;
   /** Answers one question, a byte (0 or 1) a range, or null when it is not a question about this block. */
   answer(question: ParityQuestion): Uint8Array | null;
+  /** Overwrites what it derived from the bits: whoever has a pass's parities has the block. */
+  wipe(): void;
 }
 
 /** Opens the responder for Alice's key bits (one a byte). Each pass costs one shuffle, when it is first asked about. */
@@ -112,6 +114,9 @@ export function openResponder(bits: Uint8Array, seed: Uint8Array): CascadeRespon
       }
       leakBits += parities.length;
       return parities;
+    },
+    wipe: () => {
+      for (const prefix of prefixes) prefix.fill(0);
     },
   };
 }

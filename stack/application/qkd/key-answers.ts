@@ -166,10 +166,11 @@ function answerVerify(
     return refused(failure("too-short", "the bound on the secret length leaves no key"), events);
   }
   const seed = random.bytes(toeplitzSeedBytes(blockBits, hashBits));
-  const { sifted } = phase;
+  const { sifted, cascade } = phase;
   const key = cutKey(hasher, { sifted, id }, { block, blockBits, seed, hashBits });
   block.fill(0);
   phase.keyBits.fill(0);
+  cascade.wipe();
   return {
     phase: { name: "amplified", sifted, key, promise },
     answer: { type: "amplify", ...id, step: message.step, seed, hashBits },

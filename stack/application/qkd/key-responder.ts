@@ -97,6 +97,7 @@ function abort(
 /** Overwrites what must not outlive a block. */
 function forget({ phase }: ResponderBlock): void {
   if (phase.name === "sampled" || phase.name === "reconciling") phase.keyBits.fill(0);
+  if (phase.name === "reconciling") phase.cascade.wipe();
   if (phase.name === "amplified") phase.key.secret.wipe();
 }
 

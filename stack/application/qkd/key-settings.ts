@@ -11,7 +11,7 @@ export const keySettingsSchema = z.strictObject({
   testFraction: z.number().min(0.01).max(0.9).default(0.2),
   /** A block whose test sample shows a higher error rate is dropped, 0..1. */
   qberMax: z.number().min(0.0025).max(0.11).default(0.09),
-  /** Distance of a key from a perfect one (trace distance), a block. */
+  /** Secrecy: trace distance of a key from one that is uniform and known to nobody else, a block; errors of blocks add up. */
   securityError: z.number().min(1e-30).max(1e-3).default(1e-9),
   /** Probability that the ends' keys differ, a block. */
   correctnessError: z.number().min(1e-30).max(1e-3).default(1e-12),

@@ -1,6 +1,6 @@
 import type { RandomSource } from "../../../hal/random.ts";
 import { clopperPearson } from "./binomial.ts";
-import { packBits } from "./bit-string.ts";
+import { countOnes, packBits } from "./bit-string.ts";
 import { bufferedRandom } from "./public-permutation.ts";
 
 /** An error rate from a count of `errors` in `trials`, 0..1. */
@@ -67,10 +67,15 @@ export function splitByMask(
   bits: Uint8Array,
   mask: Uint8Array,
 ): { readonly testBits: Uint8Array; readonly keyBits: Uint8Array } {
-  const test: number[] = [];
-  const key: number[] = [];
-  for (let i = 0; i < bits.length; i++) (mask[i] === 1 ? test : key).push(bits[i] ?? 0);
-  return { testBits: packBits(Uint8Array.from(test)), keyBits: Uint8Array.from(key) };
+  const tested = countOnes(mask);
+  const test = new Uint8Array(tested);
+  const keyBits = new Uint8Array(bits.length - tested);
+  let [inTest, inKey] = [0, 0];
+  for (let i = 0; i < bits.length; i++) {
+    if (mask[i] === 1) test[inTest++] = bits[i] ?? 0;
+    else keyBits[inKey++] = bits[i] ?? 0;
+  }
+  return { testBits: packBits(test), keyBits };
 }
 
 /** Compares both ends' packed test bits; `bases` and `mask` run over the whole block. */
