@@ -3,7 +3,7 @@ import { firstValueFrom } from "rxjs";
 import { LabError, messageOf } from "../../hal/errors.ts";
 import { readStation } from "../../hal/station/station-file.ts";
 import type { AddCommand } from "../command.ts";
-import { publishMockLab, startMockLab } from "../run/mock-lab.ts";
+import { assertNotServed, publishMockLab, startMockLab, withdrawMockLab } from "../run/mock-lab.ts";
 import { stationContext } from "./station.ts";
 
 /** Adds `mocks serve STATION`: the mock lab of a station as processes that any program can be pointed at. */
@@ -21,6 +21,7 @@ export const addMocksCommand: AddCommand = (program, context) => {
         const { printer, signal } = context;
         const station = await readStation(path, stationContext());
         makeFolder(options.folder);
+        assertNotServed(options.folder);
         const lab = await startMockLab(station, { ...context, linkFolder: options.folder });
         try {
           publishMockLab(lab, options.folder);
@@ -34,11 +35,13 @@ export const addMocksCommand: AddCommand = (program, context) => {
             firstValueFrom(lab.failures$, { defaultValue: null }),
             new Promise<null>((resolve) => {
               signal.addEventListener("abort", () => resolve(null), { once: true });
+              if (signal.aborted) resolve(null);
             }),
           ]);
           if (failure !== null) throw failure;
           return undefined;
         } finally {
+          withdrawMockLab(options.folder);
           await lab.close();
         }
       }),

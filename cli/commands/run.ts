@@ -104,6 +104,9 @@ async function runSession(
     ]);
   } finally {
     ended.abort();
+    for (const { name } of await session.darken()) {
+      report.say("source-off", `${name}: light off, read back`, { name });
+    }
     await session.stop().catch((error: unknown) => printer.note(messageOf(error)));
     report.say("stopped", "sources off, taggers stopped");
     report.end(live.summary());
@@ -180,7 +183,11 @@ function peerGone(channel: ClassicalChannel, timeout: Ps, clock: Clock): Promise
   const { local, peer } = channel;
   return new Promise((_resolve, reject) => {
     let timer: Disposable | undefined;
+    let lastReason = "";
     channel.state$.subscribe(({ state, reason = "nothing has answered yet" }) => {
+      lastReason = reason;
+      // Every new attempt is told as connecting again: the time counts from the first.
+      if (state === "connecting" && timer !== undefined) return;
       timer?.[Symbol.dispose]();
       timer = undefined;
       if (state === "closed" && reason !== undefined) {
@@ -196,7 +203,7 @@ function peerGone(channel: ClassicalChannel, timeout: Ps, clock: Clock): Promise
         reject(
           new LabError(
             "channel.no-answer",
-            `${peer} has not answered ${local} for ${timeoutMs / 1e3} s: ${reason}; check that the other node runs and that the address is right`,
+            `${peer} has not answered ${local} for ${timeoutMs / 1e3} s: ${lastReason}; check that the other node runs and that the address is right`,
           ),
         ),
       );

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { merge, NEVER, type Observable } from "rxjs";
 import { z } from "zod";
@@ -91,8 +91,34 @@ const addressFile = "lab.json";
  */
 export function publishMockLab(lab: MockLab, folder: string): void {
   const { seed } = lab;
-  writeFileSync(join(folder, addressFile), toJson({ seed, urls: Object.fromEntries(lab.urls) }));
+  const served = { pid: process.pid, seed, urls: Object.fromEntries(lab.urls) };
+  writeFileSync(join(folder, addressFile), toJson(served));
 }
+
+/** Makes sure that no other process serves a lab in the folder. @throws LabError `mock.folder`. */
+export function assertNotServed(folder: string): void {
+  const pid = servingProcess(join(folder, addressFile));
+  if (pid === null) return;
+  throw new LabError(
+    "mock.folder",
+    `process ${pid} serves a mock lab in ${folder} already: end it, or name another folder`,
+    { details: { folder, pid } },
+  );
+}
+
+/** Null when nobody serves; a file may have outlived a process that was killed. */
+function servingProcess(path: string): number | null {
+  try {
+    const { pid = 0 } = servedLabSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+    return pid > 0 && process.kill(pid, 0) ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Takes back what `publishMockLab` wrote. */
+export const withdrawMockLab = (folder: string): void =>
+  rmSync(join(folder, addressFile), { force: true });
 
 /** Uses the lab that another process serves in `mocksFolder`, or starts one. @throws LabError `mock.*`. */
 export function openMockLab(
@@ -106,6 +132,8 @@ export function openMockLab(
 }
 
 const servedLabSchema = z.object({
+  /** The process that serves. */
+  pid: z.int().optional(),
   seed: z.number().nullable(),
   urls: z.record(z.string(), z.string()),
 });

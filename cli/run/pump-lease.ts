@@ -39,16 +39,18 @@ export class PumpLease {
     this.#renew();
   }
 
-  /** Switches all of them off and has it read back. Idempotent. */
-  async release(): Promise<void> {
+  /** Switches all of them off and gives those that read back as off: none when it was done before. */
+  async release(): Promise<readonly PairSource[]> {
     this.#timer?.[Symbol.dispose]();
     const lit = this.#lit;
     this.#lit = [];
-    for (const outcome of await Promise.allSettled(lit.map((source) => source.disarm()))) {
+    const outcomes = await Promise.allSettled(lit.map((source) => source.disarm()));
+    for (const outcome of outcomes) {
       if (outcome.status === "rejected") {
         this.#logger.error({ reason: messageOf(outcome.reason) }, "a source may still be on");
       }
     }
+    return lit.filter((_source, index) => outcomes[index]?.status === "fulfilled");
   }
 
   #renew(): void {

@@ -4,6 +4,7 @@ import type { Clock } from "../../hal/clock.ts";
 import { type LabError, messageOf } from "../../hal/errors.ts";
 import type { Logger } from "../../hal/log.ts";
 import type { RandomSource } from "../../hal/random.ts";
+import type { PairSource } from "../../hal/roles/pair-source.ts";
 import type { Station, StationNode } from "../../hal/station/station-schema.ts";
 import { compileTagKernels } from "../../hal/tags/tag-kernels.ts";
 import { TagMemory } from "../../hal/tags/tag-memory.ts";
@@ -42,6 +43,8 @@ export interface RunSession {
   arm(): Promise<void>;
   /** The sources that `arm` switches on. */
   readonly pumps: readonly Pump[];
+  /** Sources off, read back; gives those that were lit and are off now. What could not be switched off is logged. */
+  darken(): Promise<readonly PairSource[]>;
   /** Sources off first, then taggers and layers; what they still had to say has then been said. Idempotent. */
   stop(): Promise<void>;
   /** Stops, then lets ports, channels and mocks go. Idempotent. */
@@ -110,7 +113,9 @@ function runningSession(
 ): RunSession {
   const { lab, channels, nodes, closing } = parts;
   const lease = new PumpLease({ clock, logger });
-  closing.add("sources", () => lease.release());
+  closing.add("sources", async () => {
+    await lease.release();
+  });
   const events$ = from(nodes).pipe(
     mergeMap(({ settings, node }) =>
       node.events$.pipe(map((event) => ({ ...event, node: settings.name }))),
@@ -132,6 +137,7 @@ function runningSession(
   return {
     ...{ station, lab, nodes, channels, events$, failed, pumps: lit },
     arm: () => lease.arm(lit),
+    darken: () => lease.release(),
     stop: async () => {
       await lease.release();
       await Promise.all(nodes.map(({ node }) => node.stop()));

