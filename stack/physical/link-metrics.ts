@@ -3,8 +3,11 @@
  *
  * Accidentals are counted, not computed: pairs in 40 windows displaced by multiples of the coincidence
  * window (rounded up to ticks, so that each holds as many ticks as the window itself). S1 S2 w / T is the
- * cross-check. Heralding efficiency of an end is (C - A) / S of the other end (Klyshko); loss is its
- * -10 log10. CAR is (C - A) / A. Jitter is the FWHM of a Gaussian with the variance of the residuals'
+ * cross-check. Heralding efficiency of an end is (C - A) / S of the other end (Klyshko): how often a photon whose twin
+ * clicked at the other end clicks at this one within the window. Its -10 log10 is the loss of the whole arm from
+ * where pairs are born: collection, fibre, analyzer, detectors with their efficiency and dead time, and pairs whose
+ * jitter puts them outside the window. Dark counts and stray light among the other end's clicks, S, which have no
+ * twin, count as loss of this end too; for the fibre's own loss, take off what else is known. CAR is (C - A) / A. Jitter is the FWHM of a Gaussian with the variance of the residuals'
  * peak, the taggers' ticks included: two ticks of 2 ns alone give 1.92 ns.
  */
 import type { Estimated } from "./visibility.ts";
@@ -26,6 +29,7 @@ export interface LinkMetrics {
   readonly remoteSinglesHz: Estimated;
   readonly localHerald: Estimated | null;
   readonly remoteHerald: Estimated | null;
+  /** All losses of the end's arm, dB: source to click, detectors and window included, as said above. */
   readonly localLossDb: Estimated | null;
   readonly remoteLossDb: Estimated | null;
   /** All pairs against remote minus local time after the clock model. */

@@ -106,7 +106,9 @@ export function openResponder(bits: Uint8Array, seed: Uint8Array): CascadeRespon
       if (question.length === 0 || question.length % 3 !== 0) return null;
       const parities = new Uint8Array(question.length / 3);
       for (let i = 0; i < parities.length; i++) {
-        const [pass = 0, start = 0, end = 0] = question.subarray(3 * i, 3 * i + 3);
+        const pass = question[3 * i] ?? 0;
+        const start = question[3 * i + 1] ?? 0;
+        const end = question[3 * i + 2] ?? 0;
         if (pass > prefixes.length || pass >= passesMax) return null;
         if (start >= end || end > bits.length) return null;
         const prefix = prefixOf(pass);

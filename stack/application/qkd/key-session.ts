@@ -38,9 +38,6 @@ export interface KeySessionOptions {
   readonly kernels: WebAssembly.Module;
 }
 
-/** Messages that may wait for this end; the peer asks again for what is dropped beyond. */
-const inboxMax = 64;
-
 /** A machine with its state inside, for either end. */
 function startMachine(end: KeyEnd, context: KeyContext): (input: KeyInput) => readonly KeyEffect[] {
   const run = <State>(
@@ -60,10 +57,12 @@ function startMachine(end: KeyEnd, context: KeyContext): (input: KeyInput) => re
 }
 
 /**
- * Opens key distillation at one end. It runs on the caller's thread in short slices: each message is taken in a turn of
- * the event loop of its own. The heaviest steps of a block of 60 kbit take 2 ms (drawing the sample), 1.2 ms (the key's
- * hash) and 1 ms (a shuffle and its inverse) on one core once compiled, about ten times that the first time; a
- * block costs 60 to 100 ms of one core in several hundred slices, so no worker is needed.
+ * Opens key distillation at one end. It runs on the caller's thread in short slices: the ends take turns, so that a
+ * message at a time is taken, as it comes. A block is 150 to 700 rounds, most of them in Cascade's second pass, each as
+ * long as the channel's way there and back: larger blocks take more bits through a channel that is slow. The heaviest
+ * steps of a block of 60 kbit take 2 ms (drawing the sample), 1.2 ms (the key's hash) and 1 ms (a shuffle and its
+ * inverse) on one core once compiled, about ten times that the first time; a block costs 60 to 100 ms of one core
+ * in several hundred slices, so no worker is needed.
  */
 export function openKeySession(options: KeySessionOptions): KeySession {
   const { port, records$, end, settings, clock, random, kernels } = options;
@@ -72,10 +71,8 @@ export function openKeySession(options: KeySessionOptions): KeySession {
   const hasher = openToeplitzHasher(kernels, keyBits);
   const step = startMachine(end, { settings, random, hasher });
   const events = new Subject<KeyEvent>();
-  const inbox: KeyMessage[] = [];
   const subscriptions: Subscription[] = [];
   let timer: Disposable | null = null;
-  let turn: Disposable | null = null;
   let isClosed = false;
 
   const setTimer = (delayMs: number | null): void => {
@@ -110,30 +107,16 @@ export function openKeySession(options: KeySessionOptions): KeySession {
   const take = (input: KeyInput): void => {
     for (const effect of step(input)) run(effect);
   };
-  const takeNext = (): void => {
-    turn = null;
-    const message = inbox.shift();
-    if (message !== undefined) take({ type: "message", message });
-    if (inbox.length > 0 && !isClosed) turn ??= clock.after(0, takeNext);
-  };
   const close = (): void => {
     if (isClosed) return;
     isClosed = true;
     for (const subscription of subscriptions) subscription.unsubscribe();
-    turn?.[Symbol.dispose]();
     take({ type: "close" });
     setTimer(null);
     events.complete();
   };
   subscriptions.push(
-    port.received$.subscribe((message) => {
-      if (inbox.length >= inboxMax) {
-        logger.warn({ message: message.type, inboxMax }, "key message dropped: too many wait");
-        return;
-      }
-      inbox.push(message);
-      turn ??= clock.after(0, takeNext);
-    }),
+    port.received$.subscribe((message) => take({ type: "message", message })),
     records$.subscribe({
       next: (records) => {
         take({ type: "records", sifted: sift(records, end, settings.bellState) });

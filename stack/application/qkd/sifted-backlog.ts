@@ -3,7 +3,8 @@ import { joinSifted, type SiftedBits, siftDigest, sliceSifted } from "./sift.ts"
 
 /**
  * Sifted bits that wait for a block, in order. A block never mixes incarnations: what is left of one when the next
- * has begun and no block can be made of it is discarded. Bits leave once; records that come again are refused.
+ * has begun and no block can be made of it is discarded. Bits leave once; records that come again are refused. A
+ * backlog that went into a change is spent: what left it, or was thrown away, is overwritten there.
  */
 export interface SiftedBacklog {
   readonly chunks: readonly SiftedBits[];
@@ -43,6 +44,17 @@ export const emptyBacklog: SiftedBacklog = {
 const countBits = (chunks: readonly SiftedBits[]): number =>
   chunks.reduce((sum, chunk) => sum + chunk.bits.length, 0);
 
+const wipe = (chunks: readonly SiftedBits[]): void => {
+  for (const { bits } of chunks) bits.fill(0);
+};
+
+/** Moves chunks of one incarnation, in order, into fresh memory; they are overwritten. */
+function joinAndWipe(chunks: readonly SiftedBits[]): SiftedBits {
+  const joined = joinSifted(chunks);
+  wipe(chunks);
+  return joined;
+}
+
 /** Counts the bits that wait. */
 export const backlogBits = (backlog: SiftedBacklog): number => countBits(backlog.chunks);
 
@@ -60,23 +72,26 @@ export function pushSifted(
     ? sifted.firstSequence < backlog.seenSequence
     : backlog.ended.includes(sifted.incarnation);
   if (isRepeated) {
+    wipe([sifted]);
     return { backlog, discarded: [{ bits: sifted.bits.length, cause: "repeated-records" }] };
   }
   const ended =
     isCurrent || backlog.incarnation === null
       ? backlog.ended
       : [...backlog.ended, backlog.incarnation].slice(-endedMax);
-  let chunks = sifted.bits.length === 0 ? backlog.chunks : [...backlog.chunks, sifted];
-  const before = countBits(chunks);
-  while (countBits(chunks) > bitsMax && chunks.length > 1) chunks = chunks.slice(1);
+  const chunks = sifted.bits.length === 0 ? backlog.chunks : [...backlog.chunks, sifted];
+  const waiting = countBits(chunks);
+  let [kept, first] = [waiting, 0];
+  while (kept > bitsMax && first < chunks.length - 1) kept -= chunks[first++]?.bits.length ?? 0;
+  wipe(chunks.slice(0, first));
   return {
     backlog: {
-      chunks,
+      chunks: chunks.slice(first),
       incarnation: sifted.incarnation,
       seenSequence: sifted.endSequence,
       ended,
     },
-    discarded: noting(before - countBits(chunks), "backlog-full"),
+    discarded: noting(waiting - kept, "backlog-full"),
   };
 }
 
@@ -88,7 +103,7 @@ export function takeOldest(backlog: SiftedBacklog, count: number): BacklogTake {
     const { incarnation } = head;
     const same = chunks.filter((chunk) => chunk.incarnation === incarnation);
     if (countBits(same) >= count) {
-      const joined = joinSifted(same);
+      const joined = joinAndWipe(same);
       const rest = sliceSifted(joined, count, joined.bits.length);
       const others = chunks.slice(same.length);
       return {
@@ -99,6 +114,7 @@ export function takeOldest(backlog: SiftedBacklog, count: number): BacklogTake {
     }
     if (incarnation === backlog.incarnation) break;
     lost += countBits(same);
+    wipe(same);
     chunks = chunks.slice(same.length);
   }
   return {
@@ -148,7 +164,7 @@ export function takeRange(backlog: SiftedBacklog, range: ProposedRange): Backlog
   const first = backlog.chunks.findIndex((chunk) => chunk.incarnation === range.incarnation);
   if (first < 0) return { backlog, taken: null, discarded: [] };
   const same = backlog.chunks.filter((chunk) => chunk.incarnation === range.incarnation);
-  const joined = joinSifted(same);
+  const joined = joinAndWipe(same);
   const start = itemAt(joined.sequences, range.firstSequence);
   const end = Math.max(start, itemAt(joined.sequences, range.endSequence));
   const taken = {
@@ -158,11 +174,12 @@ export function takeRange(backlog: SiftedBacklog, range: ProposedRange): Backlog
   };
   const rest = sliceSifted(joined, end, joined.bits.length);
   const later = backlog.chunks.slice(first + same.length);
-  const older = countBits(backlog.chunks.slice(0, first)) + start;
+  const passed = [...backlog.chunks.slice(0, first), sliceSifted(joined, 0, start)];
   const matches = taken.bits.length > 0 && siftDigest(taken) === range.digest;
+  wipe(matches ? passed : [...passed, taken]);
   return {
     backlog: { ...backlog, chunks: rest.bits.length === 0 ? later : [rest, ...later] },
     taken: matches ? taken : null,
-    discarded: noting(older + (matches ? 0 : taken.bits.length), "skipped-by-peer"),
+    discarded: noting(countBits(passed) + (matches ? 0 : taken.bits.length), "skipped-by-peer"),
   };
 }

@@ -169,6 +169,8 @@ describe("Cascade", () => {
     expect(responder.leakBits).toBe(1);
     expect(responder.answer(Uint32Array.of(0, 0, 2, 0, 2, 4))).toHaveLength(2);
     expect(responder.leakBits).toBe(3);
+    responder.wipe();
+    expect(responder.answer(Uint32Array.of(0, 0, 4))).toEqual(Uint8Array.of(0));
   });
 });
 

@@ -112,8 +112,9 @@ describe("SiftedBacklog", () => {
 
   it("gives every bit out once, in blocks that both ends cut alike", () => {
     const parts = [siftedOf(0n), siftedOf(100n), siftedOf(250n)];
-    let bob = filled(...parts);
-    let alice = filled(...parts);
+    const copied = () => parts.map((part) => ({ ...part, bits: part.bits.slice() }));
+    let bob = filled(...copied());
+    let alice = filled(...copied());
     const all = joinSifted(parts);
     const given: bigint[] = [];
     for (let first = takeOldest(bob, 40); first.taken !== null; first = takeOldest(bob, 40)) {
@@ -125,11 +126,39 @@ describe("SiftedBacklog", () => {
       alice = theirs.backlog;
       expect(theirs.taken?.bits).toEqual(taken.bits);
       expect(theirs.discarded).toEqual([]);
-      expect(takeRange(alice, range).taken).toBeNull();
+      const again = takeRange(alice, range);
+      expect(again.taken).toBeNull();
+      alice = again.backlog;
       given.push(...taken.sequences);
     }
     expect(given).toEqual([...all.sequences.slice(0, given.length)]);
     expect(backlogBits(bob)).toBe(all.bits.length - given.length);
+  });
+
+  it("overwrites bits where they were once they have left or were thrown away", () => {
+    const ones = (...parts: readonly { readonly bits: Uint8Array }[]) =>
+      parts.flatMap(({ bits }) => [...bits]).filter((bit) => bit === 1).length;
+    const parts = [siftedOf(0n), siftedOf(100n), siftedOf(200n)];
+    const before = ones(...parts);
+    expect(before).toBeGreaterThan(40);
+    const { taken, backlog } = takeOldest(filled(...parts), 60);
+    expect(ones(...parts)).toBe(0);
+    expect(ones(...(taken === null ? [] : [taken]), ...backlog.chunks)).toBe(before);
+    const passed = siftedOf(300n);
+    const range = { ...siftedOf(400n), digest: "of other records" };
+    const differing = siftedOf(400n);
+    expect(takeRange(filled(passed, differing), range).taken).toBeNull();
+    expect(ones(passed, differing)).toBe(0);
+    const [oldest, newest] = [siftedOf(500n), siftedOf(600n)];
+    const kept = ones(newest);
+    pushSifted(pushSifted(emptyBacklog, oldest, 50).backlog, newest, 50);
+    expect([ones(oldest), ones(newest)]).toEqual([0, kept]);
+    const [old, fresh] = [siftedOf(0n, "c"), siftedOf(0n, "d")];
+    takeOldest(filled(sliceSifted(old, 0, 20), fresh), 30);
+    expect(ones(sliceSifted(old, 0, 20), fresh)).toBe(0);
+    const again = siftedOf(0n);
+    pushSifted({ ...emptyBacklog, incarnation: "a", seenSequence: 50n }, again, 50);
+    expect(ones(again)).toBe(0);
   });
 
   it("never mixes incarnations: the rest of the old one is discarded and said so", () => {
