@@ -12,14 +12,23 @@ import {
 } from "./program.ts";
 import { overTcp, stationFile } from "./station-files.ts";
 
-/** A port that was free a moment ago. */
+/** Ports below those that the system gives to outgoing connections, of which one may take a port that was free a moment ago. */
+let nextPort = 20_000 + (process.pid % 10_000);
+
+/** A port at which nobody listens. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
+  for (;;) {
+    const port = nextPort++;
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("listening", () => resolve(true));
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1");
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 const facts = ({ keyId, fingerprint, bits }: RunEvent): string => `${keyId} ${fingerprint} ${bits}`;
