@@ -97,6 +97,8 @@ export function openResponder(bits: Uint8Array, seed: Uint8Array): CascadeRespon
     prefixes[pass] = prefix;
     return prefix;
   };
+  const isKnown = (pass: number, start: number, end: number): boolean =>
+    pass <= prefixes.length && pass < passesMax && start < end && end <= bits.length;
   let leakBits = 0;
   return {
     get leakBits() {
@@ -109,8 +111,7 @@ export function openResponder(bits: Uint8Array, seed: Uint8Array): CascadeRespon
         const pass = question[3 * i] ?? 0;
         const start = question[3 * i + 1] ?? 0;
         const end = question[3 * i + 2] ?? 0;
-        if (pass > prefixes.length || pass >= passesMax) return null;
-        if (start >= end || end > bits.length) return null;
+        if (!isKnown(pass, start, end)) return null;
         const prefix = prefixOf(pass);
         parities[i] = (prefix[start] ?? 0) ^ (prefix[end] ?? 0);
       }
