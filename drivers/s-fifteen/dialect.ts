@@ -39,7 +39,7 @@ export const isPrintable = (line: string): boolean => /^[\x20-\x7e\t]+$/.test(li
 export const familyMarker = (family: string): LineMarker => ({
   text: identityQuery,
   isReply: (line) => line.includes(family),
-  timeoutMs: 300,
+  timeoutMs: 1_000,
 });
 
 /** Parses an identity line; its wording is not published, so only what can be recognised is taken. */

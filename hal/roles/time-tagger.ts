@@ -6,7 +6,10 @@ import type { TagStream } from "../tags/tag-stream.ts";
 export interface TimeTaggerCapabilities {
   readonly inputs: number;
   readonly tickPs: { readonly numerator: bigint; readonly denominator: bigint };
-  /** The instrument marks lost tags in its stream; false where it says so only afterwards. */
+  /**
+   * The instrument marks lost tags in its stream; false where it says so only after the stop. Until then no loss in the
+   * stream means none known, and a stream that breaks is never vouched for: stop and start anew from time to time.
+   */
   readonly marksLossInStream: boolean;
 }
 

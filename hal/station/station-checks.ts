@@ -184,6 +184,7 @@ function* checkLimits(
 }
 
 function limitAdvice(key: string, settings: readonly string[]): string {
+  if (settings.includes(key)) return `did you mean "${key}Max" or "${key}Min"?`;
   const nearest = nearestOf(
     key,
     settings.flatMap((setting) => [`${setting}Max`, `${setting}Min`]),

@@ -20,7 +20,7 @@ export function stationJsonSchema(context: StationContext): JsonSchema {
     return {
       if: { properties: { driver: { const: manifest.id } }, required: ["driver"] },
       // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
-      then: { properties: { settings } },
+      then: { properties: { settings, limits: limitsSchema(settings) } },
     };
   });
   const drivers = [...context.manifests.keys()];
@@ -35,6 +35,18 @@ export function stationJsonSchema(context: StationContext): JsonSchema {
       }
     }),
   };
+}
+
+/** Bounds of the settings that are numbers, so that an editor offers them and underlines a misspelt one. */
+function limitsSchema({ properties }: JsonSchema): JsonSchema {
+  const numbers = Object.entries((properties ?? {}) as Record<string, JsonSchema>).filter(
+    ([, { type }]) => type === "number" || type === "integer",
+  );
+  const bounds = numbers.flatMap(([setting, { description }]) => [
+    [`${setting}Max`, { type: "number", description: `Upper bound. ${description ?? ""}`.trim() }],
+    [`${setting}Min`, { type: "number", description: `Lower bound. ${description ?? ""}`.trim() }],
+  ]);
+  return { properties: Object.fromEntries(bounds), additionalProperties: false };
 }
 
 const endsWith = (path: readonly (string | number)[], end: readonly string[]): boolean =>

@@ -240,7 +240,11 @@ export async function recordStream(
     try {
       await queue.drain(file);
     } catch (error) {
-      throw fileError("file.unwritable", path, `cannot be written: ${messageOf(error)}`);
+      throw fileError(
+        "file.unwritable",
+        path,
+        `cannot be written any further: ${messageOf(error)}; what was recorded until then can be read`,
+      );
     } finally {
       subscription.unsubscribe();
       queue.abandon();

@@ -165,7 +165,7 @@ class Spdc implements PairSource {
     const { client, state } = this.#board;
     // The port host switches off as well; what fails here is tried again there, and reported from there.
     await this.disarm().catch((error: unknown) =>
-      this.#context.logger.warn(
+      this.#context.logger.info(
         { reason: messageOf(error) },
         "switching off was left to the port host",
       ),

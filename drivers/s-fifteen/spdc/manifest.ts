@@ -13,7 +13,8 @@ const spdcSettings = z.strictObject({
     .number()
     .min(50)
     .max(5_000)
-    .default(300)
+    // The board itself takes milliseconds; a busy PC is what this waits for.
+    .default(1_500)
     .describe("How long the board may take to answer, in ms."),
 });
 

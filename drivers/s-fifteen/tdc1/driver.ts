@@ -139,6 +139,7 @@ class Tdc1 implements TimeTagger {
       const live = await this.#port.streaming.startStream(this.#streamSettings());
       this.#live = live;
       this.#port.state.set("active");
+      this.#context.logger.info("tagging; whether its buffer overflows shows when tagging stops");
       void live.ended.then((reason) => this.#noteEnd(live, reason));
       return live.tags;
     } finally {
@@ -189,6 +190,7 @@ class Tdc1 implements TimeTagger {
       this.#port.state.set("ready");
       return;
     }
+    this.#context.logger.warn("the stream broke: whether the buffer had overflowed is not known");
     const isGone = isLabError(reason, "link.disconnected") || isLabError(reason, "link.port-host");
     this.#port.state.fail(isGone ? "disconnected" : "faulted", reason);
   }

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { firstValueFrom } from "rxjs";
 import { afterEach, describe, expect, test } from "vitest";
-import { systemClock, withDeadline } from "../../../hal/clock.ts";
+import { sleep, systemClock, withDeadline } from "../../../hal/clock.ts";
 import { entryPointUrl } from "../../../hal/entry-point.ts";
 import { silentLogger } from "../../../hal/log.ts";
+import { attachToPort } from "../../../hal/ports/port-attachment.ts";
 import { type PortClient, startPortHost } from "../../../hal/ports/port-client.ts";
 import type { MockPort } from "../../../mocks/ports/mock-port.ts";
 import { hasPty, openPty } from "../../../mocks/ports/pty.ts";
@@ -89,6 +90,35 @@ describe.skipIf(!hasPty())("the port host", () => {
     expect(await withDeadline(systemClock, port.closed, 2_000)).toBeUndefined();
     await pty.hears(safeText);
     expect(pty.heard()).toBe(`*IDN?;${safeText}`);
+  });
+
+  test("holds little of what its user does not read, and loses none of it", async () => {
+    const pty = listeningPty();
+    const client = await startHost();
+    const port = await client.open({ url: pty.url, holder: "tagger" });
+    const socket = await attachToPort(port.attachment, systemClock);
+    const pattern = Buffer.from(Uint32Array.from({ length: 2 ** 20 }, (_, word) => word).buffer);
+    let taken = 0;
+    // Full is what takes nothing for a while: the host still moves bytes from one buffer to the next.
+    for (let refusals = 0; refusals < 40; ) {
+      const more = pty.write(pattern.subarray(taken));
+      taken += more;
+      refusals = more === 0 ? refusals + 1 : 0;
+      await sleep(systemClock, 5);
+    }
+    expect(taken).toBeGreaterThan(4_000);
+    expect(taken).toBeLessThan(2_000_000);
+    let received = Buffer.alloc(0);
+    const arrived = new Promise<void>((resolve) => {
+      socket.on("data", (bytes: Buffer) => {
+        received = Buffer.concat([received, bytes]);
+        if (received.length >= taken) resolve();
+      });
+    });
+    socket.resume();
+    await withDeadline(systemClock, arrived, 5_000);
+    expect(Buffer.compare(received, pattern.subarray(0, taken))).toBe(0);
+    socket.destroy();
   });
 
   test("leases a port to one owner and names it to the second, within the node and beyond it", async () => {

@@ -229,6 +229,13 @@ describe("one mistake gives one sentence at its place", () => {
       /did you mean "currentMaMax"/,
     ],
     [
+      "a setting in the place of its limit",
+      { 12: "        limits: { currentMa: 60 }" },
+      "12:19",
+      "station.unknown-limit",
+      /did you mean "currentMaMax" or "currentMaMin"/,
+    ],
+    [
       "a name in capitals",
       { 16: "  Bob:", 23: "    ends: [alice, Bob]" },
       "16:3",

@@ -217,6 +217,29 @@ describe("measurements on blocks", () => {
   });
 });
 
+describe("live time", () => {
+  const loss = (fromPs: bigint, toPs: bigint): LossInterval => ({
+    ...{ fromPs: ps(fromPs), toPs: ps(toPs), count: 1, cause: "host-overflow" },
+  });
+  const click = (time: bigint) => ({ time, channel: 0 });
+
+  it("counts time lost twice once", () => {
+    const { analysis, write, take } = createBench([{ kind: "rates" }]);
+    take(write([click(10n)], 1_000n, [loss(100n, 300n), loss(200n, 400n), loss(250n, 350n)]));
+    expect(analysis.report(true)).toMatchObject({ liveTimePs: 700n, lostTags: 3, spansLoss: true });
+  });
+
+  it("does not cover a gap between blocks, and says that figures span it", () => {
+    const { analysis, writer, write, take } = createBench([{ kind: "rates" }]);
+    take(write([click(10n)], 1_000n));
+    expect(analysis.report(false).spansLoss).toBe(false);
+    writer.start(ps(5_000n), { newSegment: false });
+    take(write([click(5_010n)], 6_000n));
+    const report = analysis.report(true);
+    expect(report).toMatchObject({ liveTimePs: 2_000n, spansLoss: true, lostTags: 0 });
+  });
+});
+
 describe("analysis of a live stream", () => {
   it("reports as lost what its quota refused, and still counts the rest", async () => {
     const memory = TagMemory.create({ slots: 16, scratchBytes: 2 ** 26 });

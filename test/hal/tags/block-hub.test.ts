@@ -211,6 +211,26 @@ describe("a block writer", () => {
     expect(memory.freeSlots(range)).toBe(1);
   });
 
+  it("begins what it dropped where that began, though a new segment started meanwhile", () => {
+    const { memory, writer, write } = createBench(4);
+    const blocks = [0, 1, 2].map((index) => {
+      write([BigInt(10 * index)]);
+      return writer.publish({ toPs: ps(BigInt(10 * index + 10)) });
+    });
+    write([35n]);
+    expect(writer.publish({ toPs: ps(40n) })).toBeNull();
+    writer.start(ps(100n), { newSegment: true });
+    write([105n]);
+    const [first] = blocks;
+    if (!first) throw new Error("no block");
+    memory.release(first);
+    write([120n]);
+    expect(writer.publish({ toPs: ps(130n) })).toMatchObject({
+      ...{ fromPs: 100n, toPs: 130n, count: 1, segment: 1 },
+      losses: [{ fromPs: 30n, toPs: 106n, count: 2, cause: "host-overflow" }],
+    });
+  });
+
   it("gives all its slots back when it has finished or was told to stop", () => {
     for (const end of ["finish", "discard"] as const) {
       const { memory, range, writer, write } = createBench(5);

@@ -158,6 +158,22 @@ describe("a live stream", () => {
     }
   });
 
+  test("tells of a last record that was cut off as a loss", async () => {
+    for (const kept of [0, 1, 2, 3]) {
+      const { clock, stream, blocks } = createRun();
+      void stream.start();
+      const stopped = stream.stop(stopping);
+      stream.receive(Buffer.concat([words(10, 20), words(30).subarray(0, kept)]));
+      stream.receive(Buffer.from("0000 \r\n"));
+      clock.advance(20);
+      await stopped;
+      stream.finish([]);
+      const losses = blocks.flatMap((block) => block.losses);
+      const cutOff = { fromPs: 42_000n, count: null, cause: "desynchronised" };
+      expect(losses).toMatchObject(kept === 0 ? [] : [cutOff]);
+    }
+  });
+
   test("takes no words in the middle for the tail, and breaks when it never comes", async () => {
     const { clock, stream, broken } = createRun();
     void stream.start();
@@ -196,6 +212,12 @@ describe("a live stream", () => {
     stream.break(new LabError("link.disconnected", "gone"));
     stream.break(new LabError("link.disconnected", "gone again"));
     expect(broken.map(({ message }) => message)).toEqual(["gone"]);
+    const blocksBefore = blocks.length;
+    const freeSlots = memory.freeSlots({ firstSlot: 0, slots: 16 });
+    stream.receive(words(20, 30));
+    clock.advance(10);
+    expect(blocks).toHaveLength(blocksBefore);
+    expect(memory.freeSlots({ firstSlot: 0, slots: 16 })).toBe(freeSlots);
     const loss = blocks.at(-1)?.losses[0];
     expect(loss).toMatchObject({ fromPs: 22_000n, cause: "disconnected" });
     expect((loss?.toPs ?? 0n) - (loss?.fromPs ?? 0n)).toBe(50_000_000_000n);

@@ -28,19 +28,20 @@ const lossesBefore = (index: number, count: number): LossInterval[] =>
     ...{ count: 3, cause: "host-overflow" },
   }));
 
+const streamOf = (blocks$: TagStream["blocks$"]): TagStream => ({
+  ...{ streamId: "s", clockId: "c", channels: [{ channel: 1, label: "2" }], blocks$ },
+  ...{ tickPs: { numerator: 1n, denominator: 1n }, epochPs: ps(0n) },
+  anchor: { utcPs: ps(0n), uncertaintyPs: ps(0n) },
+});
+
 async function record(
   name: string,
   blocks: readonly TagBlock[],
   options: Partial<RecorderOptions>,
 ) {
   const blocks$ = new Subject<TagBlock>();
-  const stream: TagStream = {
-    ...{ streamId: "s", clockId: "c", channels: [{ channel: 1, label: "2" }], blocks$ },
-    ...{ tickPs: { numerator: 1n, denominator: 1n }, epochPs: ps(0n) },
-    anchor: { utcPs: ps(0n), uncertaintyPs: ps(0n) },
-  };
   const path = folder.path(name);
-  const recorder = await recordStream(stream, path, { clock: systemClock, ...options });
+  const recorder = await recordStream(streamOf(blocks$), path, { clock: systemClock, ...options });
   for (const block of blocks) blocks$.next(block);
   blocks$.complete();
   const progress = await recorder.done;
@@ -71,4 +72,23 @@ test("blocks that the disk was too slow for are counted, with the losses that th
   expect(read.times).toEqual([]);
   expect(read.losses.length).toBeLessThanOrEqual(4_096);
   expect(lostIn(read.losses)).toBe(9_000 + 3 * 4_500);
+});
+
+test("a disk that keeps up is given everything, however long the recording", async () => {
+  const blocks$ = new Subject<TagBlock>();
+  const recorder = await recordStream(streamOf(blocks$), folder.path("long.bwt"), {
+    ...{ clock: systemClock, pendingBytesMax: 1_000 },
+  });
+  let written = 0;
+  recorder.progress$.subscribe(({ bytesWritten }) => {
+    written = bytesWritten;
+  });
+  // A block of one tag is 80 bytes: forty are more than may wait.
+  for (let index = 0; index < 40; index++) {
+    const before = written;
+    blocks$.next(blockOf(index, []));
+    await expect.poll(() => written, { interval: 1 }).toBeGreaterThan(before);
+  }
+  blocks$.complete();
+  expect(await recorder.done).toMatchObject({ tags: 40, tagsLeftOut: 0 });
 });
