@@ -228,9 +228,13 @@ class InstrumentChild implements HostedInstrument {
     const words = this.#lastWords.trim();
     const lastLine = words.split("\n").find((line) => /Error/.test(line)) ?? "";
     const why = lastLine === "" ? "" : `: ${lastLine.trim()}`;
-    return new LabError("mock.crashed", `mock instrument ${this.name} ended ${how}${why}`, {
-      details: { instrument: this.name, exitCode, signal, lastWords: words },
-    });
+    return new LabError(
+      "mock.crashed",
+      `mock instrument ${this.name} ended ${how}${why}; start again`,
+      {
+        details: { instrument: this.name, exitCode, signal, lastWords: words },
+      },
+    );
   }
 
   /** A mock that was killed could not remove its link itself. */

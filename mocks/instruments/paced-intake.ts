@@ -6,6 +6,9 @@ const clicksPerStepMax = 4096;
 /** Clicks that wait for the port at most; beyond, the instrument's own FIFO has to do. */
 const clicksWaitingMax = 4_194_304;
 
+/** Steps that were applied and are not yet let go of. */
+const appliedStepsMax = 256;
+
 /** A part of a lab frame: clicks up to the time `toPs`. */
 export interface IntakeStep {
   readonly timesPs: BigInt64Array;
@@ -42,6 +45,7 @@ export class PacedIntake {
   /** Takes a frame; copies what it keeps. */
   push(frame: LabClicks): void {
     if (this.isIdle) this.#dueMs = this.#clock.monotonicMs();
+    this.#forgetApplied();
     const { timesPs, inputs } = frame;
     let fromPs: bigint = frame.fromPs;
     let at = 0;
@@ -78,6 +82,13 @@ export class PacedIntake {
       }
     }
     this.#steps = [];
+    this.#next = 0;
+  }
+
+  /** A host that never catches up lets the intake never be idle. */
+  #forgetApplied(): void {
+    if (this.#next <= appliedStepsMax) return;
+    this.#steps.splice(0, this.#next);
     this.#next = 0;
   }
 

@@ -165,7 +165,7 @@ class PhysicsChild implements PhysicsHost {
     const lastLine = words.split("\n").find((line) => line.includes("Error")) ?? "";
     return new LabError(
       "mock.crashed",
-      `the mock physics process ended ${how}${lastLine === "" ? "" : `: ${lastLine.trim()}`}`,
+      `the mock physics process ended ${how}${lastLine === "" ? "" : `: ${lastLine.trim()}`}; start again`,
       { details: { exitCode, signal, lastWords: words } },
     );
   }

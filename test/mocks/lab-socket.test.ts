@@ -9,6 +9,7 @@ import {
   type LabFrame,
   labSocketAddress,
 } from "../../mocks/lab-socket.ts";
+import { listenLab } from "../../mocks/physics/lab-server.ts";
 
 const clicks: LabFrame = {
   type: "clicks",
@@ -125,6 +126,28 @@ describe("a lab socket", () => {
   it("has a path or a TCP address", () => {
     expect(labSocketAddress("/tmp/lab.sock")).toEqual({ path: "/tmp/lab.sock" });
     expect(labSocketAddress("tcp:127.0.0.1:7000")).toEqual({ host: "127.0.0.1", port: 7000 });
+  });
+
+  it("takes the light to be off only when the last connection of an instrument has ended", async () => {
+    const currents: number[] = [];
+    const server = await listenLab("tcp:127.0.0.1:0", {
+      instruments: new Set(["source"]),
+      labEpochUtcPs: ps(0n),
+      onPumpCurrent: (_instrument, currentMa) => currents.push(currentMa),
+    });
+    try {
+      const first = await connectLab(server.socketPath, "source", {});
+      const second = await connectLab(server.socketPath, "source", {});
+      second.setPumpCurrent(30);
+      await expect.poll(() => currents).toEqual([30]);
+      first.close();
+      second.setPumpCurrent(31);
+      await expect.poll(() => currents).toEqual([30, 31]);
+      second.close();
+      await expect.poll(() => currents).toEqual([30, 31, 0]);
+    } finally {
+      server.close();
+    }
   });
 
   it("at which nobody listens is told in one sentence", async () => {

@@ -3,10 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SerialPortStream } from "@serialport/stream";
 import { firstValueFrom } from "rxjs";
-import { SerialPort } from "serialport";
 import { afterEach, describe, expect, test } from "vitest";
 import { entryPointUrl } from "../../../hal/entry-point.ts";
+import { safeBinding } from "../../../hal/links/safe-binding.ts";
 import { silentLogger } from "../../../hal/log.ts";
 import { ps } from "../../../hal/units.ts";
 import { type InstrumentHost, startInstruments } from "../../../mocks/instrument-host.ts";
@@ -94,7 +95,7 @@ interface Host {
   /** Resolves when what was received ends as `pattern` says; gives and forgets it all. */
   receive(pattern: RegExp): Promise<Buffer>;
 }
-function hostOf(stream: Socket | SerialPort): Host {
+function hostOf(stream: Socket | SerialPortStream): Host {
   let got = Buffer.alloc(0);
   let wake = (): void => undefined;
   stream.on("data", (bytes: Buffer) => {
@@ -195,7 +196,12 @@ describe("mock instruments in their own processes", () => {
     const linkPath = join(folder, "tagger");
     const host = await start({ tagger: { ...tagger, at: "pty" } }, null, { tagger: linkPath });
     expect(host.resolve("mock:tagger")).toBe(`serial:${linkPath}`);
-    const serial = new SerialPort({ path: linkPath, baudRate: 115_200 });
+    // The native binding alone may read a terminal that hung up for ever, and never close.
+    const serial = new SerialPortStream({
+      binding: safeBinding,
+      path: linkPath,
+      baudRate: 115_200,
+    });
     await new Promise((resolve) => serial.once("open", resolve));
     closers.push(() => new Promise<void>((done) => serial.close(() => done())));
     const port = hostOf(serial);

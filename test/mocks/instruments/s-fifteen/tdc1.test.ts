@@ -213,6 +213,23 @@ describe("overflow", () => {
     expect(clicksLost).toBeLessThanOrEqual(20_000 - 10_000 - 64 + 10);
   });
 
+  test("a controller that was idle or held up catches up by 50 ms of words at most", () => {
+    const bench = new Bench({ fifoTags: 65_536, tagsPerSecondMax: 100_000 });
+    bench.send(start);
+    bench.tdc1.isStalled = true;
+    bench.tdc1.advance(ticksPerMs * 2_000);
+    const from = ticksPerMs * 2_000;
+    bench.click(...Array.from({ length: 20_000 }, (_, i) => [from + i, 0] as const));
+    bench.tdc1.advance(from + 20_000);
+    bench.tdc1.isStalled = false;
+    // 2 s of credit would be 200,000 words: all of them at once.
+    const atOnce = wordsIn(bench.receive()).length;
+    expect(atOnce).toBeGreaterThan(4_500);
+    expect(atOnce).toBeLessThan(5_500);
+    bench.tdc1.advance(from + 20_000 + ticksPerMs * 10);
+    expect(wordsIn(bench.receive()).length).toBeLessThan(1_200);
+  });
+
   test("a stalled controller fills the FIFO and goes on when it is freed", () => {
     const bench = new Bench({ fifoTags: 64 });
     bench.send(start);
