@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   binaryEntropy,
+  sampleError,
   secretEntropy,
   secretLength,
   secretLengthTomamichel2012,
@@ -21,6 +22,17 @@ function best(run: (beta: number) => number): number {
   for (let beta = 0.02; beta <= 0.6; beta += 0.004) most = Math.max(most, run(beta));
   return most;
 }
+
+describe("sampleError", () => {
+  it("is that of the paper's formula, worked out by hand", () => {
+    // m 100, k 40, n 60: sqrt(exp(-80/61) + exp(-2 (1/16 + 1/86) (36 - 1))).
+    const counts = { siftedBits: 100, testBits: 40, tolerance: 0.05 };
+    expect(sampleError(counts, 0.2, 0.1)).toBeCloseTo(
+      Math.sqrt(Math.exp(-80 / 61) + Math.exp(-70 * (1 / 16 + 1 / 86))),
+      12,
+    );
+  });
+});
 
 describe("secretEntropy", () => {
   // Optimised lengths of the bound computed independently (numpy and scipy, three free parameters).
@@ -123,6 +135,9 @@ describe("secretLength", () => {
     const { bits } = secretLength(block);
     expect(fixed - bits).toBeGreaterThan(2 * Math.log2(40_001 * 36));
     expect(fixed - bits).toBeLessThan(0.02 * 50_000);
+    // The grid's share of the error, and n + 1 = 40,001 values of the leakage that share eps_pa.
+    const shared = secretEntropy(counts, 1e-9 / 36).bits - 6_000 - 40;
+    expect(shared - bits).toBeCloseTo(2 * Math.log2(40_001), 6);
   });
 
   it("is zero, never negative, where the bound is not positive", () => {

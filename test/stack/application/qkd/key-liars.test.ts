@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { RandomSource } from "../../../../hal/random.ts";
 import { encodeQuestion, type KeyMessage } from "../../../../stack/application/qkd/key-messages.ts";
+import { toeplitzSeedBytes } from "../../../../stack/application/qkd/privacy-amplification.ts";
 import { of, openLab } from "./key-lab.ts";
 import { seededRandom } from "./seeded-lab.ts";
 
@@ -131,6 +132,51 @@ describe("a peer that lies", () => {
     clock.advanceTo(40_000);
     expect(of(alice.events, "key").length).toBe(1);
     expect(of(bob.events, "key").length).toBe(1);
+  });
+
+  /** Runs one block while `lie` rewrites messages of a type; gives both ends' events. */
+  const runLie = (type: KeyMessage["type"], lie: (message: KeyMessage) => KeyMessage) => {
+    const { clock, alice, bob, feed, sent } = openLab({
+      seed: `strict ${type}`,
+      rewrite: (message) => (message.type === type ? lie(message) : message),
+    });
+    feed(25_500, 0.02);
+    clock.advanceTo(20_000);
+    return { alice: alice.events, bob: bob.events, sent };
+  };
+
+  it("that wants eight bits more than the bound gives, with a seed to match, is found out by Bob", () => {
+    const { bob } = runLie("amplify", (message) => {
+      if (message.type !== "amplify") return message;
+      const hashBits = message.hashBits + 8;
+      return { ...message, hashBits, seed: zeros(toeplitzSeedBytes(9_000, hashBits)) };
+    });
+    expect(of(bob, "key")).toEqual([]);
+    expect(of(bob, "aborted")).toMatchObject([{ reason: "peer-violation", by: "local" }]);
+  });
+
+  it("that confirms another key to Bob gives him none, and takes Alice's back", () => {
+    const { alice, bob } = runLie(
+      "confirmed",
+      (message) => ({ ...message, fingerprint: "0".repeat(16) }) as KeyMessage,
+    );
+    expect(of(bob, "key")).toEqual([]);
+    expect(of(bob, "aborted")).toMatchObject([{ reason: "confirmation-differs", by: "local" }]);
+    expect(of(alice, "revoked")).toEqual([{ type: "revoked", keyId: of(alice, "key")[0]?.keyId }]);
+  });
+
+  // An eighth of the bits: above qberMax, below twice that.
+  it("whose test bits are wrong is refused for them, by whichever end sees them", () => {
+    const opposite = (message: KeyMessage): KeyMessage =>
+      message.type === "sample" || message.type === "estimate"
+        ? { ...message, testBits: message.testBits.map((byte) => byte ^ 1) }
+        : message;
+    const toBob = runLie("sample", opposite);
+    expect(of(toBob.bob, "aborted")).toMatchObject([{ reason: "qber", by: "local" }]);
+    expect(toBob.sent.some(({ type }) => type === "estimate")).toBe(false);
+    const toAlice = runLie("estimate", opposite);
+    expect(of(toAlice.alice, "aborted")).toMatchObject([{ reason: "qber", by: "local" }]);
+    expect(toAlice.sent.some(({ type }) => type === "parities")).toBe(false);
   });
 
   it("that says anything at all makes no end throw or give a key that is not shared", () => {

@@ -234,7 +234,7 @@ describe("secrets", () => {
   });
 
   it("are not what the fingerprint shows: it is cut from other bits of the hash", () => {
-    const { clock, alice, feed } = openLab({ seed: "fingerprint" });
+    const { clock, alice, feed, sent } = openLab({ seed: "fingerprint" });
     feed(26_000, 0.01);
     clock.advanceTo(5_000);
     const [key] = of(alice.events, "key");
@@ -242,6 +242,9 @@ describe("secrets", () => {
       expect(Buffer.from(bytes).toString("hex")).not.toContain(key.fingerprint);
     });
     expect(key?.bits).toBe(8 * (key?.secret.byteLength ?? 0));
+    // The hash is as long as the bound allows; the 64 bits behind the fingerprint are no part of the key.
+    const hashBits = sent.flatMap((said) => (said.type === "amplify" ? [said.hashBits] : []));
+    expect(key?.bits).toBe((hashBits[0] ?? 0) - 64);
   });
 });
 
