@@ -44,6 +44,26 @@ export const printable = (text: string): string =>
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences that set colours begin with one.
+const colorSequence = /\u001b\[\d+m/g;
+/** What stands before a line's text: blanks, or a short first column with two blanks after it. */
+const lineHead = /^(?: *\S.{0,10}? {2,}| *)(?=\S)/;
+
+/** Breaks a line between words where it is longer than `columns`; what follows stands below its text. */
+export function wrapWords(text: string, columns: number): string {
+  const indent = " ".repeat((lineHead.exec(text)?.[0] ?? "").length);
+  const words = text.slice(indent.length).split(" ");
+  const lines: string[] = [];
+  let line = text.slice(0, indent.length);
+  for (const [index, word] of words.entries()) {
+    const longer = index === 0 ? `${line}${word}` : `${line} ${word}`;
+    const isTooLong = longer.replaceAll(colorSequence, "").length > columns;
+    if (index > 0 && isTooLong) lines.push(line.trimEnd());
+    line = index > 0 && isTooLong ? `${indent}${word}` : longer;
+  }
+  return [...lines, line].join("\n");
+}
+
 const columnsWithoutTerminal = 100;
 const columnsMin = 40;
 const columnGap = "  ";
@@ -64,16 +84,21 @@ export function createPrinter(options: {
     errors.write("\r\u001b[K");
     progressShown = "";
   };
+  const wrapped = (text: string, sink: TextSink): string =>
+    sink.isTTY === true ? wrapWords(text, columns) : text;
   const line = (text = ""): void => {
     endProgress();
-    output.write(`${text}\n`);
+    output.write(`${wrapped(text, output)}\n`);
   };
   const styled = (code: number) => (text: string) =>
     hasColor ? `\u001b[${code}m${text}\u001b[0m` : text;
   return {
     columns,
     line,
-    json: (value) => line(toJson(value)),
+    json: (value) => {
+      endProgress();
+      output.write(`${toJson(value)}\n`);
+    },
     raw: (text) => {
       endProgress();
       output.write(text);
@@ -89,7 +114,8 @@ export function createPrinter(options: {
     endProgress,
     note: (text) => {
       endProgress();
-      errors.write(`${text.split("\n").map(printable).join("\n")}\n`);
+      const lines = text.split("\n").map((each) => wrapped(printable(each), errors));
+      errors.write(`${lines.join("\n")}\n`);
     },
     strong: styled(1),
     alarm: styled(31),

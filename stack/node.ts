@@ -133,7 +133,8 @@ class Node implements RunningNode {
     const stopped = [...taggers.values()].map((tagger) => tagger.stopTagging());
     for (const outcome of await Promise.allSettled(stopped)) {
       if (outcome.status === "rejected") {
-        logger.warn({ reason: messageOf(outcome.reason) }, "a tagger did not stop in order");
+        // Its stream ended with the same reason, which the event of its end has told.
+        logger.info({ reason: messageOf(outcome.reason) }, "a tagger did not stop in order");
       }
     }
     for (const session of this.#sessions.splice(0)) session.close();

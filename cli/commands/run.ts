@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { type Clock, sleep } from "../../hal/clock.ts";
 import { LabError, messageOf } from "../../hal/errors.ts";
 import { readStation } from "../../hal/station/station-file.ts";
@@ -18,7 +18,7 @@ interface RunOptions {
   readonly duration?: Ps;
   readonly node?: string;
   readonly mocks?: string;
-  readonly pagePort?: string;
+  readonly pagePort?: number;
   readonly page: boolean;
   readonly peerTimeout: Ps;
   readonly json?: true;
@@ -29,6 +29,13 @@ const defaultStation = fileURLToPath(
 );
 const statesPerS = 4;
 
+/** Reads a TCP port. */
+function portArgument(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port;
+  throw new InvalidArgumentError("a port is a number from 1 to 65535.");
+}
+
 /** Adds `run [STATION]`: runs a station's nodes and shows what happens. */
 export const addRunCommand: AddCommand = (program, context) => {
   program
@@ -38,7 +45,11 @@ export const addRunCommand: AddCommand = (program, context) => {
     .option("--duration <time>", "how long, such as 60s", positiveTimeArgument)
     .option("--node <name>", "run this node alone; its peers run elsewhere")
     .option("--mocks <folder>", "use the mock lab that `mocks serve --folder` runs there")
-    .option("--page-port <port>", "port of the page on the loopback address; a free one by default")
+    .option(
+      "--page-port <port>",
+      "port of the page on the loopback address; a free one by default",
+      portArgument,
+    )
     .option("--no-page", "serve no page")
     .addOption(
       new Option("--peer-timeout <time>", "end when a peer has not answered for this long")
@@ -91,7 +102,7 @@ async function runSession(
   const page = options.page
     ? await startWebServer({
         ...{ ...context, state$: live.state$(statesPerS) },
-        ...(options.pagePort === undefined ? {} : { port: Number(options.pagePort) }),
+        ...(options.pagePort === undefined ? {} : { port: options.pagePort }),
       })
     : null;
   const ended = new AbortController();
@@ -104,11 +115,15 @@ async function runSession(
     ]);
   } finally {
     ended.abort();
-    for (const { name } of await session.darken()) {
+    const wasLit = session.isArmed;
+    const dark = await session.darken();
+    for (const { name } of dark) {
       report.say("source-off", `${name}: light off, read back`, { name });
     }
     await session.stop().catch((error: unknown) => printer.note(messageOf(error)));
-    report.say("stopped", "sources off, taggers stopped");
+    const isDark = !wasLit || dark.length === session.pumps.length;
+    const sources = isDark ? "sources off" : "A SOURCE MAY STILL BE ON";
+    report.say("stopped", `${sources}, taggers stopped`, { isDark });
     report.end(live.summary());
     await page?.close();
   }
@@ -153,7 +168,8 @@ async function lightUntilEnd(
     if (signal.aborted) return;
     live.setDarkCounts(rates);
     report.sayDarkCounts(rates);
-    await session.arm();
+    await Promise.race([session.arm(), aborted(signal)]);
+    if (signal.aborted) return;
     for (const { source, currentMa } of session.pumps) {
       const { name } = source;
       report.say("source-on", `${name}: light on, pump at ${currentMa} mA`, { name, currentMa });
@@ -161,6 +177,12 @@ async function lightUntilEnd(
   }
   await waitForEnd(options, { clock, signal });
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
 
 /** Resolves when the time is over, or at Ctrl-C. */
 async function waitForEnd(

@@ -82,17 +82,27 @@ function createInstruments(
   logger: Logger,
 ): NodeInstruments {
   const all = [...devices.values()];
-  const closeAll = async (chosen: readonly Device[]): Promise<void> => {
-    for (const outcome of await Promise.allSettled(chosen.map((device) => device.close()))) {
+  const closeAll = async (
+    chosen: readonly Device[],
+    noteFailure: (device: string, reason: string) => void,
+  ): Promise<void> => {
+    const outcomes = await Promise.allSettled(chosen.map((device) => device.close()));
+    for (const [index, outcome] of outcomes.entries()) {
       if (outcome.status === "rejected") {
-        logger.error({ reason: messageOf(outcome.reason) }, "a device did not close in order");
+        noteFailure(chosen[index]?.name ?? "", messageOf(outcome.reason));
       }
     }
   };
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await closeAll(all.filter(isPairSource));
-    await closeAll(all.filter((device) => !isPairSource(device)));
+    await closeAll(all.filter(isPairSource), (device, reason) =>
+      logger.error({ device, reason }, "IT MAY STILL BE ON: go and look"),
+    );
+    // Whatever keeps a tagger from closing in order has ended its stream before, and was said then.
+    await closeAll(
+      all.filter((device) => !isPairSource(device)),
+      (device, reason) => logger.info({ device, reason }, "not closed in order"),
+    );
     await portClient.close();
   };
   const byName = <Role extends Device>(chosen: readonly Role[]): ReadonlyMap<string, Role> =>

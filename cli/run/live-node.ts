@@ -19,6 +19,7 @@ export class LiveNode {
   readonly #devices = new Map<string, DeviceLine>();
   readonly #reports = new Map<string, AnalysisReport[]>();
   readonly #clock: Clock;
+  #isBroken = false;
   #darkRatesHz: ReadonlyMap<string, Estimate | null> = new Map();
 
   constructor(node: SessionNode, clock: Clock) {
@@ -32,6 +33,7 @@ export class LiveNode {
   }
 
   take(event: NodeEvent): void {
+    if (event.kind === "tagger-ended" && event.error !== null) this.#isBroken = true;
     if (event.kind !== "rates") return;
     const kept = [...(this.#reports.get(event.tagger) ?? []), event.report];
     this.#reports.set(event.tagger, kept.slice(-reportsShown));
@@ -39,6 +41,8 @@ export class LiveNode {
 
   /** Sum of what is known to be lost; null when a part of it cannot be counted. */
   get lostTags(): number | null {
+    // Whatever an instrument still held when it went away is gone, and nobody knows how much that was.
+    if (this.#isBroken) return null;
     let sum = 0;
     for (const { lostTags } of this.#latest()) {
       if (lostTags === null) return null;

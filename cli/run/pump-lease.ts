@@ -27,6 +27,11 @@ export class PumpLease {
     this.#logger = logger;
   }
 
+  /** From the beginning of `arm` to `release`. */
+  get isArmed(): boolean {
+    return this.#lit.length > 0;
+  }
+
   /** Lights all of them, or none. @throws LabError `device.limit`, `device.refused`, `link.*`. */
   async arm(pumps: readonly Pump[]): Promise<void> {
     this.#lit = pumps.map(({ source }) => source);
@@ -47,13 +52,15 @@ export class PumpLease {
     const outcomes = await Promise.allSettled(lit.map((source) => source.disarm()));
     for (const outcome of outcomes) {
       if (outcome.status === "rejected") {
-        this.#logger.error({ reason: messageOf(outcome.reason) }, "a source may still be on");
+        // Closing its port tries again, and says so when it fails as well.
+        this.#logger.info({ reason: messageOf(outcome.reason) }, "a source was not switched off");
       }
     }
     return lit.filter((_source, index) => outcomes[index]?.status === "fulfilled");
   }
 
   #renew(): void {
+    if (this.#lit.length === 0) return;
     try {
       for (const source of this.#lit) source.renewLease();
     } catch (error) {

@@ -1,7 +1,7 @@
 /** A running station: the mock lab if it has one, instruments, channels and nodes, opened and closed in order. */
 import { filter, firstValueFrom, from, map, merge, mergeMap, type Observable } from "rxjs";
 import type { Clock } from "../../hal/clock.ts";
-import { type LabError, messageOf } from "../../hal/errors.ts";
+import { LabError, messageOf } from "../../hal/errors.ts";
 import type { Logger } from "../../hal/log.ts";
 import type { RandomSource } from "../../hal/random.ts";
 import type { PairSource } from "../../hal/roles/pair-source.ts";
@@ -41,6 +41,8 @@ export interface RunSession {
   readonly failed: Promise<never>;
   /** Switches the sources on, and keeps them on while the session lives. @throws LabError `device.*`. */
   arm(): Promise<void>;
+  /** From the beginning of `arm` to `darken`. */
+  readonly isArmed: boolean;
   /** The sources that `arm` switches on. */
   readonly pumps: readonly Pump[];
   /** Sources off, read back; gives those that were lit and are off now. What could not be switched off is logged. */
@@ -122,13 +124,10 @@ function runningSession(
     ),
   );
   const failures$ = merge(
-    lab.failures$,
+    lab.failures$.pipe(map((error) => mockFailure(error, nodes))),
     lease.failures$,
-    from(nodes).pipe(mergeMap(({ instruments }) => deviceFailures(instruments))),
-    from(nodes).pipe(
-      mergeMap(({ instruments }) => instruments.portsClosed),
-      filter((reason) => reason !== undefined),
-    ),
+    from(nodes).pipe(mergeMap(deviceFailures)),
+    from(nodes).pipe(mergeMap(portHostFailures)),
   );
   const failed = firstValueFrom(failures$).then((error) => Promise.reject(error));
   // Whoever runs the session races it; when nobody does, a failure must not end the process unseen.
@@ -137,6 +136,9 @@ function runningSession(
   return {
     ...{ station, lab, nodes, channels, events$, failed, pumps: lit },
     arm: () => lease.arm(lit),
+    get isArmed() {
+      return lease.isArmed;
+    },
     darken: () => lease.release(),
     stop: async () => {
       await lease.release();
@@ -146,15 +148,41 @@ function runningSession(
   };
 }
 
-const deviceFailures = (instruments: NodeInstruments): Observable<LabError> =>
+/** The same failure, said with the place where it happened. */
+const located = (where: string, error: LabError): LabError =>
+  new LabError(error.code, `${where}: ${error.message}`, { details: error.details, cause: error });
+
+const deviceFailures = ({ settings, instruments }: SessionNode): Observable<LabError> =>
   from(instruments.devices.values()).pipe(
     mergeMap((device) =>
       device.state$.pipe(
         map((now) => ("error" in now ? now.error : null)),
         filter((error) => error !== null),
+        map((error) => {
+          const port = settings.devices.get(device.name)?.port;
+          return located(`${settings.name}/${device.name} at ${port}`, error);
+        }),
       ),
     ),
   );
+
+const portHostFailures = ({ settings, instruments }: SessionNode): Observable<LabError> =>
+  from(instruments.portsClosed).pipe(
+    filter((reason) => reason !== undefined),
+    map((reason) => located(settings.name, reason)),
+  );
+
+/** Names the device behind a mock that ended. */
+function mockFailure(error: LabError, nodes: readonly SessionNode[]): LabError {
+  const { instrument } = error.details;
+  const port = `mock:${String(instrument)}`;
+  for (const { settings } of nodes) {
+    for (const { name, port: devicePort } of settings.devices.values()) {
+      if (devicePort === port) return located(`${settings.name}/${name} at ${port}`, error);
+    }
+  }
+  return error;
+}
 
 /** Gives the sources that the station file wants lit, and how brightly. */
 export const pumps = (settings: StationNode, { pairSources }: NodeInstruments): readonly Pump[] =>

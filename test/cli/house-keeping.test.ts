@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
-import { createPrinter } from "../../cli/print.ts";
+import { createPrinter, wrapWords } from "../../cli/print.ts";
 import { withoutSecrets } from "../../cli/redaction.ts";
 import { createTarGz } from "../../cli/tar-archive.ts";
 import { drawHistogram } from "../../cli/terminal-histogram.ts";
@@ -160,6 +160,21 @@ describe("the printer", () => {
     const environment = Object.fromEntries([["NO_COLOR", "1"]]);
     expect(printerOn(true, environment).printer.strong("a")).toBe("a");
   });
+  test("breaks long lines between words on a terminal, below their text, and nowhere else", () => {
+    const text = `   8.8 s  ${"word ".repeat(20)}end`;
+    const onTerminal = printerOn(true);
+    onTerminal.printer.line(text);
+    const lines = (onTerminal.written[0] ?? "").trimEnd().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toBe(`   8.8 s  ${"word ".repeat(14).trim()}`);
+    expect(lines[1]).toBe(`          ${"word ".repeat(6)}end`);
+    const piped = printerOn(false);
+    piped.printer.line(text);
+    expect(piped.written).toEqual([`${text}\n`]);
+    expect(wrapWords("", 80)).toBe("");
+    expect(wrapWords(`note: ${"x".repeat(100)}`, 80)).toBe(`note:\n${"x".repeat(100)}`);
+    expect(wrapWords(`\u001b[1m${"x".repeat(80)}\u001b[0m`, 80)).not.toContain("\n");
+  });
   test("writes bigints as decimal strings, one object a line", () => {
     const { printer, written } = printerOn(false);
     printer.json({ timePs: 9_007_199_254_740_993n });
@@ -168,16 +183,10 @@ describe("the printer", () => {
 });
 
 describe("help", () => {
-  test("is there for every command, and fits 80 columns", async () => {
-    const commands = [
-      ...["run", "info", "replay", "record", "convert", "devices", "doctor", "station"],
-      ...["station check", "measure", "measure correlation", "measure coincidences"],
-      ...["measure delay", "measure rates", "mocks", "mocks serve"],
-    ];
+  test("shows defaults of every kind, and fits 80 columns", async () => {
+    const commands = ["", "run", "replay", "doctor", "measure coincidences", "measure delay"];
     const results = await Promise.all(
-      ["", ...commands].map((command) =>
-        bellwether(...command.split(" ").filter(Boolean), "--help"),
-      ),
+      commands.map((command) => bellwether(...command.split(" ").filter(Boolean), "--help")),
     );
     for (const { exitCode, output, errors } of results) {
       expect([exitCode, errors]).toEqual([0, ""]);

@@ -20,6 +20,7 @@ export interface RunEvent {
   readonly link?: string;
   readonly code?: string;
   readonly cause?: string;
+  readonly isDark?: boolean;
   readonly reason?: string;
   readonly ratesHz?: Readonly<Record<string, Estimate>>;
   readonly keyId?: string;

@@ -1,5 +1,6 @@
 /** Station files for scenarios: the shipped station with some lines changed. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { scratchFolder } from "./program.ts";
@@ -36,6 +37,25 @@ export const dim: Change = [
   "settings: { currentMa: 30 }",
   `settings: { currentMa: ${dimCurrentMa} }`,
 ];
+
+/** Ports below those that the system gives to outgoing connections, of which one may take a port that was free a moment ago. */
+let nextPort = 20_000 + (process.pid % 10_000);
+
+/** A port at which nobody listens. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = nextPort++;
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("listening", () => resolve(true));
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1");
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+}
 
 /** A channel between two processes. */
 export const overTcp = (port: number): Change => [

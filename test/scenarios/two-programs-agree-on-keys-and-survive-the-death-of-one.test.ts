@@ -10,26 +10,7 @@ import {
   scratchFolder,
   start,
 } from "./program.ts";
-import { overTcp, stationFile } from "./station-files.ts";
-
-/** Ports below those that the system gives to outgoing connections, of which one may take a port that was free a moment ago. */
-let nextPort = 20_000 + (process.pid % 10_000);
-
-/** A port at which nobody listens. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = nextPort++;
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("listening", () => resolve(true));
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1");
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
+import { freePort, overTcp, stationFile } from "./station-files.ts";
 
 const facts = ({ keyId, fingerprint, bits }: RunEvent): string => `${keyId} ${fingerprint} ${bits}`;
 
