@@ -36,6 +36,27 @@ test("the lines of library use run as they stand, and count right", async () => 
   expect(stdout).toContain("coincidences: 2,");
 });
 
+test("the excerpt of the default station is part of it", () => {
+  const [, excerpt = "none"] = /```yaml\n([\s\S]*?)```/.exec(readme) ?? [];
+  expect(readFileSync("stations/first-light.yaml", "utf8")).toContain(excerpt);
+});
+
+const { BELLWETHER_DATA: data } = process.env;
+
+test.skipIf(data === undefined)(
+  "the replay that is shown is what the recording gives",
+  async () => {
+    const [, name = "", range = "", shown = ""] =
+      /\$ npx bellwether replay (\S+) --range (\S+)\n([\s\S]*?)```/.exec(readme) ?? [];
+    const path = join(data ?? "", "ETA", name);
+    // What is shown was drawn on 80 columns; in a pipe there are 100, and the bins are said.
+    const command = ["dist/cli/main.js", "replay", path, "--range", range, "--bin", "940ps"];
+    const { stdout } = await run(process.execPath, command, { timeout: 60_000 });
+    const said = (text: string): readonly string[] => text.split("\n").slice(1);
+    expect(said(stdout)).toEqual(said(shown));
+  },
+);
+
 test("every command in the table is there, and every option that is named", async () => {
   const program = "dist/cli/main.js";
   const { stdout: help } = await run(process.execPath, [program, "--help"]);
