@@ -46,6 +46,9 @@ const narrowing = 4;
 const pairsExpectedMargin = 1.5;
 /** A wrong line crosses the true one and holds a small part of its pairs. */
 const linePartMin = 0.25;
+const fitRounds = 6;
+/** Even light reaches one interquartile range from its median; light that comes on in a ramp less than two. */
+const interquartileRangesMax = 2;
 
 /** Refines a coarse clock. */
 export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): ClockSearchResult {
@@ -98,15 +101,23 @@ export function refineLine(request: ClockSearchRequest, coarse: CoarseClock): Cl
 }
 
 /**
- * Collects the pairs near the prediction. Where the streams are so bright that there would be more than `pairsMax`,
- * a stretch around the middle holds pairs enough; `part` says how much of the whole it is.
+ * Collects the pairs near the prediction, from within a span on either side of the reference: a chance pair far out in
+ * the dark would turn the whole line. Where the streams are so bright that there would be more than `pairsMax`, a
+ * stretch around the middle holds pairs enough; `part` says how much of the whole it is.
  */
 function collect(request: ClockSearchRequest, coarse: CoarseClock): Pairs {
-  const { localTimes, remoteTimes } = request;
-  const { spanPs } = coarse;
+  const { spanPs, referencePs, offsetPs } = coarse;
   const rangePs = coarse.offsetErrorPs + (coarse.driftErrorRatio * spanPs) / 2;
-  const localSpanPs = Number(request.localToPs - request.localFromPs);
-  const pairsExpected = remoteTimes.length * (localTimes.length / localSpanPs) * 2 * rangePs;
+  const reachPs = BigInt(Math.ceil(spanPs));
+  const [fromPs, toPs] = [referencePs - reachPs, referencePs + reachPs];
+  const slackPs = BigInt(Math.ceil(rangePs + Math.abs(coarse.driftRatio) * spanPs));
+  const remoteTimes = within(request.remoteTimes, fromPs, toPs);
+  const localTimes = within(
+    request.localTimes,
+    fromPs + offsetPs - slackPs,
+    toPs + offsetPs + slackPs,
+  );
+  const pairsExpected = remoteTimes.length * (localTimes.length / spanPs) * 2 * rangePs;
   const part = Math.min(1, coarse.pairsMax / (pairsExpectedMargin * (pairsExpected + 1)));
   const kept = Math.ceil(remoteTimes.length * part);
   const first = Math.floor((remoteTimes.length - kept) / 2);
@@ -121,11 +132,26 @@ function collect(request: ClockSearchRequest, coarse: CoarseClock): Pairs {
   const elapsed = space.allocate(8 * coarse.pairsMax);
   const count = space.kernels.collectDifferences(
     ...([remote, kept, local, localTimes.length] as const),
-    ...([coarse.offsetPs, coarse.driftRatio, coarse.referencePs] as const),
+    ...([offsetPs, coarse.driftRatio, referencePs] as const),
     ...([BigInt(Math.ceil(rangePs)), residuals, elapsed, coarse.pairsMax] as const),
   );
   const bins = space.allocate(4 * binsMax);
   return { space, residuals, elapsed, bins, count, rangePs, spanPs: spanPs * part, part };
+}
+
+/** The part of sorted times that lies in [fromPs, toPs). */
+function within(times: BigInt64Array, fromPs: bigint, toPs: bigint): BigInt64Array {
+  return times.subarray(firstNotBelow(times, fromPs), firstNotBelow(times, toPs));
+}
+
+function firstNotBelow(times: BigInt64Array, limitPs: bigint): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((times[middle] ?? limitPs) < limitPs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function fullestBins(
@@ -157,19 +183,23 @@ function fullestBins(
   return { ...best, trials: binCount * (2 * steps + 1) };
 }
 
-/** A straight line through the pairs near `line`, three times over, each time nearer. */
+/**
+ * A straight line through the pairs near `line`, several times over, each time nearer. The search leans a line
+ * towards chance pairs far out in time, where one of them outweighs all true ones: those are left out.
+ */
 function fitLine(pairs: Pairs, start: Line, startPs: number, tickPs: number) {
   const residuals = pairs.space.float64(pairs.residuals, pairs.count);
   const elapsed = pairs.space.float64(pairs.elapsed, pairs.count);
   let line = { ...start, elapsedPs: 0, residualPsRms: 0, elapsedPsRms: 1, count: 1 };
   let nearPs = startPs;
-  for (let round = 0; round < 3; round++) {
-    const chosen: (readonly [x: number, y: number])[] = [];
+  for (let round = 0; round < fitRounds; round++) {
+    const near: (readonly [x: number, y: number])[] = [];
     for (let at = 0; at < pairs.count; at++) {
       const x = elapsed[at] ?? 0;
       const y = (residuals[at] ?? 0) - (line.residualPs + line.driftRatio * (x - line.elapsedPs));
-      if (Math.abs(y) < nearPs) chosen.push([x, y]);
+      if (Math.abs(y) < nearPs) near.push([x, y]);
     }
+    const chosen = withoutFarPairs(near);
     if (chosen.length < 3) break;
     const mean = (part: 0 | 1): number =>
       chosen.reduce((sum, pair) => sum + pair[part], 0) / chosen.length;
@@ -193,4 +223,14 @@ function fitLine(pairs: Pairs, start: Line, startPs: number, tickPs: number) {
     nearPs = Math.min(nearPs, Math.max(3.5 * line.residualPsRms, 2 * tickPs));
   }
   return line;
+}
+
+/** Leaves out pairs far from where most of them are in time. */
+function withoutFarPairs(
+  pairs: readonly (readonly [x: number, y: number])[],
+): readonly (readonly [x: number, y: number])[] {
+  const sorted = Float64Array.from(pairs, ([x]) => x).sort();
+  const quantile = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
+  const reachPs = interquartileRangesMax * (quantile(0.75) - quantile(0.25));
+  return pairs.filter(([x]) => Math.abs(x - quantile(0.5)) <= reachPs);
 }

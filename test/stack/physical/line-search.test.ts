@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { seededRandom } from "../../../mocks/seeded-random.ts";
 import { localFromRemote } from "../../../stack/physical/clock-model.ts";
+import { searchClock } from "../../../stack/physical/clock-search.ts";
 import { refineLine } from "../../../stack/physical/line-search.ts";
 import { drawRun, timesOf } from "./pair-generator.ts";
 
@@ -41,3 +42,45 @@ it.each([2 ** 21, 2 ** 14])(
     expect(Math.abs(result.coincidenceRateHz / run.coincidenceRateHz - 1)).toBeLessThan(0.2);
   },
 );
+
+/** Two ends in the dark for a second, then 30 ms of light that is still dim; sorted times of each, ps. */
+function firstLight(seed: number): readonly [remote: number[], local: number[]] {
+  const random = seededRandom(seed);
+  const arrivals = (rateHz: number, fromPs: number): number[] => {
+    const times: number[] = [];
+    let nowPs = fromPs;
+    while (nowPs < spanPs) {
+      times.push(nowPs);
+      nowPs -= (1e12 / rateHz) * Math.log1p(-random.uniform());
+    }
+    return times;
+  };
+  const drifted = (timePs: number): number => timePs * (1 - 750e-9);
+  const pairs = arrivals(2_100, litFromPs);
+  const remote = [...arrivals(850, 0), ...arrivals(2_100, litFromPs), ...pairs];
+  const local = [...arrivals(850, 0), ...arrivals(2_100, litFromPs), ...pairs].map(drifted);
+  return [remote.sort((a, b) => a - b), local.sort((a, b) => a - b)];
+}
+const spanPs = 1.05e12;
+const litFromPs = spanPs - 0.03e12;
+
+it("claims no drift that it cannot know from the first milliseconds of light", () => {
+  let found = 0;
+  for (let seed = 1; seed <= 24; seed++) {
+    const columns = firstLight(seed).map((times) =>
+      BigInt64Array.from(times, (timePs) => 2_000n * BigInt(Math.floor(timePs / 2_000))),
+    );
+    const [remoteTimes = new BigInt64Array(), localTimes = new BigInt64Array()] = columns;
+    const [fromPs, toPs] = [0n, BigInt(spanPs)];
+    const result = searchClock({
+      ...{ remoteTimes, localTimes, remoteFromPs: fromPs, remoteToPs: toPs },
+      ...{ localFromPs: fromPs, localToPs: toPs, labelOffsetPs: 0n, tickPs: 2_000 },
+      ...{ offsetPsMax: 1_000_000_000_000n, driftPpbMax: 2_000, falseAlarmProbability: 1e-6 },
+    });
+    if (!result.found) continue;
+    found += 1;
+    const { driftPpb, driftUncertaintyPpb } = result.model;
+    expect(Math.abs(driftPpb + 750), `seed ${seed}`).toBeLessThan(6 * driftUncertaintyPpb);
+  }
+  expect(found).toBeGreaterThan(3);
+});
