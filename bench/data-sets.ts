@@ -2,9 +2,11 @@
  * What the benchmarks measure on: seeded Poisson mixes of tags with correlated pairs in them, larger than
  * any cache, as columns and as the records of instruments; and a real recording where there is one.
  */
+
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LabError } from "../hal/errors.ts";
+import { seededWords } from "../mocks/seeded-random.ts";
 import { basePs, blockTags } from "./race.ts";
 
 /** Tags in two columns. */
@@ -60,29 +62,10 @@ export const fourChannels: TagMix = {
   ...{ channels: 4, rateHz: 1e6, pairRateHz: 0.2e6, seed: 13 },
 };
 
-/** Gives uniform 32-bit draws: sfc32 (C. Doty-Humphrey, PractRand), the generator of mocks/seeded-random.ts without its bytes. */
-export function uniformWords(seed: number): () => number {
-  let a = seed >>> 0;
-  let b = 0;
-  let c = 0x9e3779b9;
-  let counter = 1;
-  const draw = (): number => {
-    const sum = (a + b + counter) >>> 0;
-    counter = (counter + 1) >>> 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) >>> 0;
-    c = ((c << 21) | (c >>> 11)) >>> 0;
-    c = (c + sum) >>> 0;
-    return sum;
-  };
-  for (let round = 0; round < 15; round++) draw();
-  return draw;
-}
-
 /** Draws the tags of a mix; the same seed gives the same tags. */
 export function drawTags(mix: TagMix): TagColumns {
   const { name, tags, channels, rateHz, pairRateHz, seed } = mix;
-  const draw = uniformWords(seed);
+  const draw = seededWords(seed);
   const uniform = (): number => (draw() + 0.5) / 2 ** 32;
   const relativePs = new Float64Array(tags + 1);
   const column = new Uint8Array(tags + 1);

@@ -1,5 +1,5 @@
-import type { LabErrorCode } from "../hal/errors.ts";
 import type { InstrumentCounters, InstrumentFault } from "./instruments/mock-instrument.ts";
+import type { FromMock } from "./mock-child.ts";
 import type { InstrumentSettings } from "./physics/lab-settings.ts";
 
 /** What the host tells the process of a mock instrument. */
@@ -16,11 +16,4 @@ export type ToInstrument =
   | { readonly type: "stop" };
 
 /** What the process of a mock instrument tells the host. */
-export type FromInstrument =
-  | { readonly type: "ready"; readonly url: string }
-  | { readonly type: "failed"; readonly code: LabErrorCode; readonly message: string }
-  | {
-      readonly type: "counters";
-      readonly request: number;
-      readonly counters: InstrumentCounters;
-    };
+export type FromInstrument = FromMock<{ readonly url: string }, InstrumentCounters>;

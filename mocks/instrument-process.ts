@@ -4,7 +4,7 @@
  * whole group, and the host must still be able to switch a mock source off.
  */
 import { systemClock } from "../hal/clock.ts";
-import { LabError, messageOf } from "../hal/errors.ts";
+import { messageOf } from "../hal/errors.ts";
 import type { FromInstrument, ToInstrument } from "./instrument-messages.ts";
 import type { MockInstrument } from "./instruments/mock-instrument.ts";
 import { modelOpener } from "./instruments/models.ts";
@@ -30,8 +30,7 @@ async function start(message: ToInstrument & { readonly type: "start" }): Promis
     instrument = await open({ name, settings, port, labSocketPath, clock: systemClock });
     tell({ type: "ready", url: port.url });
   } catch (error) {
-    const code = error instanceof LabError ? error.code : "mock.failed";
-    tell({ type: "failed", code, message: messageOf(error) });
+    tell({ type: "failed", message: messageOf(error) });
     stop();
   }
 }

@@ -1,10 +1,10 @@
 import { type RandomSource, randomFromBytes } from "../hal/random.ts";
 
 /**
- * A generator that gives the same draws for the same seed: sfc32 (Chris Doty-Humphrey's Small Fast
- * Counting generator, PractRand, 32-bit variant), seeded through 15 rounds. Not for keys.
+ * Gives uniform 32-bit draws, the same for the same seed: sfc32 (Chris Doty-Humphrey's Small Fast Counting
+ * generator, PractRand, 32-bit variant), seeded through 15 rounds. Not for keys.
  */
-export function seededRandom(seed: number): RandomSource {
+export function seededWords(seed: number): () => number {
   let a = seed >>> 0;
   let b = Math.floor(seed / 2 ** 32) >>> 0;
   let c = 0x9e3779b9;
@@ -19,6 +19,12 @@ export function seededRandom(seed: number): RandomSource {
     return sum;
   };
   for (let round = 0; round < 15; round++) uint32();
+  return uint32;
+}
+
+/** A source of chance on `seededWords`. */
+export function seededRandom(seed: number): RandomSource {
+  const uint32 = seededWords(seed);
   return randomFromBytes((length) => {
     const bytes = new Uint8Array(length);
     const words = new DataView(bytes.buffer);

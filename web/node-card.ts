@@ -59,7 +59,7 @@ export function createNodeCard(name: string): NodeCard {
 }
 
 function lostSentence({ lostTags, losses }: NodeState): string {
-  if (lostTags === 0 && losses.length === 0) return "No tag lost.";
+  if (lostTags === 0 && losses.length === 0) return "No loss known.";
   const intervals = `${losses.length} ${losses.length === 1 ? "interval" : "intervals"}`;
   const tags = lostTags === null ? "Tags lost, how many is not known" : `${lostTags} tags lost`;
   return `${tags}, ${intervals} listed.`;

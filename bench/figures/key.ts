@@ -1,5 +1,6 @@
 /** The two steps of key distillation that cost most: error correction and privacy amplification. */
 import { createHash } from "node:crypto";
+import { seededWords } from "../../mocks/seeded-random.ts";
 import { packBits } from "../../stack/application/qkd/bit-string.ts";
 import {
   CascadeCorrector,
@@ -11,7 +12,6 @@ import {
   openToeplitzHasher,
   toeplitzSeedBytes,
 } from "../../stack/application/qkd/privacy-amplification.ts";
-import { uniformWords } from "../data-sets.ts";
 import type { Figure, Laboratory } from "../laboratory.ts";
 import { toeplitzHash } from "../peers/javascript/toeplitz.ts";
 import { type Contestant, digestCounts, type Race } from "../race.ts";
@@ -27,7 +27,7 @@ function bytesOf(draw: () => number, length: number): Uint8Array {
 }
 
 async function amplificationRace({ clock, cpp }: Laboratory): Promise<Race> {
-  const draw = uniformWords(41);
+  const draw = seededWords(41);
   const input = bytesOf(draw, inputBits / 8);
   const seed = bytesOf(draw, toeplitzSeedBytes(inputBits, outputBits));
   const hasher = openToeplitzHasher(compileKeyKernels(), inputBits);
@@ -72,7 +72,7 @@ function correct(alice: Uint8Array, bob: Uint8Array, seed: Uint8Array): Uint8Arr
 }
 
 function cascadeRace({ clock }: Laboratory): Race {
-  const draw = uniformWords(42);
+  const draw = seededWords(42);
   const alice = Uint8Array.from({ length: blockBits }, () => draw() >>> 31);
   const bob = alice.map((bit) => (draw() < qber * 2 ** 32 ? bit ^ 1 : bit));
   const seed = bytesOf(draw, 32);

@@ -1,7 +1,8 @@
 /** The blind search for the other end's clock: its correlation at all lags, and the whole of it. */
+
+import { seededWords } from "../../mocks/seeded-random.ts";
 import { type ClockSearchRequest, searchClock } from "../../stack/physical/clock-search.ts";
 import { KernelSpace } from "../../stack/physical/kernel-space.ts";
-import { uniformWords } from "../data-sets.ts";
 import type { Figure, Laboratory } from "../laboratory.ts";
 import { searchLag, searchRoom } from "../peers/javascript/search.ts";
 import type { Contestant, Race } from "../race.ts";
@@ -17,7 +18,7 @@ const driftPpb = -750;
 
 /** Two ends' times in [0, spanPs) of each one's own clock; the local one is ahead by the offset. */
 function twoEnds(spanPs: number): { local: Float64Array; remote: Float64Array } {
-  const draw = uniformWords(31);
+  const draw = seededWords(31);
   const uniform = (): number => (draw() + 0.5) / 2 ** 32;
   const [local, remote]: [number[], number[]] = [[], []];
   const eventsHz = rateHz * (2 - pairPart);

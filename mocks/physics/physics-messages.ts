@@ -1,3 +1,4 @@
+import type { FromMock } from "../mock-child.ts";
 import type { LabSettings } from "./lab-settings.ts";
 
 /** What was lost or left out in the mock lab since its start. Nothing is lost without being counted here. */
@@ -20,13 +21,5 @@ export type ToPhysics =
   | { readonly type: "count"; readonly request: number }
   | { readonly type: "stop" };
 
-/** From the physics process to its host. */
-export type FromPhysics =
-  | { readonly type: "ready"; readonly socketPath: string }
-  | { readonly type: "failed"; readonly message: string }
-  /** In answer to a request, or of its own accord (`request` null) when something was lost, at most once a second. */
-  | {
-      readonly type: "counters";
-      readonly request: number | null;
-      readonly counters: LabCounters;
-    };
+/** From the physics process to its host; counters come unasked, at most once a second, when something was lost. */
+export type FromPhysics = FromMock<{ readonly socketPath: string }, LabCounters>;
