@@ -22,6 +22,9 @@ const graceMs = 15_000;
 /** 50 ms beyond the age of a block, 5 ms. */
 const lagMsMax = 55;
 const coresPerNodeMax = 0.5;
+/** What a newcomer is promised, from the command to the first coincidences and to a key. */
+const secondsToCoincidencesMax = 10;
+const secondsToKeyMax = 60;
 
 interface Summary {
   readonly nodes?: readonly unknown[];
@@ -43,6 +46,8 @@ interface Sample {
 /** What a run left behind. */
 interface RunRecord {
   readonly summary: Summary;
+  /** Seconds from the command to the first event of each name. */
+  readonly firstS: ReadonlyMap<string, number>;
   readonly samples: readonly Sample[];
 }
 
@@ -56,8 +61,11 @@ async function runStation(clock: Clock, main: string, station: string): Promise<
   const startMs = clock.monotonicMs();
   let summary: Summary | null = null;
   let complaint = "";
+  const firstS = new Map<string, number>();
   createInterface({ input: child.stdout }).on("line", (line) => {
     const event: unknown = line.startsWith("{") ? JSON.parse(line) : null;
+    const name = nameOf(event);
+    if (!firstS.has(name)) firstS.set(name, (clock.monotonicMs() - startMs) / 1e3);
     if (isSummary(event)) summary = event;
   });
   child.stderr.on("data", (chunk: Buffer) => {
@@ -72,11 +80,12 @@ async function runStation(clock: Clock, main: string, station: string): Promise<
       `bellwether run ${station} ended with code ${code} and ${summary === null ? "no" : "a"} summary: ${complaint.trim()}`,
     );
   }
-  return { summary, samples };
+  return { summary, firstS, samples };
 }
 
-const isSummary = (event: unknown): event is Summary =>
-  typeof event === "object" && event !== null && "event" in event && event.event === "summary";
+const nameOf = (event: unknown): string =>
+  typeof event === "object" && event !== null && "event" in event ? String(event.event) : "";
+const isSummary = (event: unknown): event is Summary => nameOf(event) === "summary";
 
 async function sampleUntilEnd(
   clock: Clock,
@@ -112,7 +121,11 @@ function coresOf(samples: readonly Sample[], classes: readonly ProcessClass[]): 
   });
 }
 
-function linesOf(name: string, dataSet: string, { summary, samples }: RunRecord): FigureLine[] {
+function linesOf(
+  name: string,
+  dataSet: string,
+  { summary, firstS, samples }: RunRecord,
+): FigureLine[] {
   const nodes = Math.max(1, summary.nodes?.length ?? 2);
   const [link] = summary.links ?? [];
   const outcome = {
@@ -126,6 +139,10 @@ function linesOf(name: string, dataSet: string, { summary, samples }: RunRecord)
     const line = { name: `${name}/lag-${percentile}`, unit: "ms", target, dataSet };
     return [{ ...line, ...one(value), ...outcome }];
   };
+  const first = (what: string, event: string, target: number): FigureLine => {
+    const line = { name: `${name}/${what}`, unit: "s", target, dataSet };
+    return { ...line, ...one(firstS.get(event) ?? Number.POSITIVE_INFINITY) };
+  };
   const cpu = (
     part: string,
     classes: readonly ProcessClass[],
@@ -138,6 +155,8 @@ function linesOf(name: string, dataSet: string, { summary, samples }: RunRecord)
     return [{ ...line, ...spreadOf(cores), rounds: cores.length }];
   };
   return [
+    first("first-coincidences", "coincidences", secondsToCoincidencesMax),
+    first("first-key", "key", secondsToKeyMax),
     ...lag("p50", null),
     ...lag("p99", lagMsMax),
     ...cpu("node", ["node", "port-host"], nodes, coresPerNodeMax),
