@@ -5,7 +5,7 @@ export const exitCodes = {
   failed: 1,
   /** The command line itself was wrong. */
   usage: 2,
-  /** A check ran and found problems. */
+  /** It was done, and problems were found and named: a check that failed, a recording that is cut off. */
   problemsFound: 3,
   /** Stopped by Ctrl-C. */
   interrupted: 130,

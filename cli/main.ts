@@ -40,7 +40,7 @@ Exit codes:
   0    done
   1    it failed; one sentence on standard error says why (--verbose shows more)
   2    the command line is wrong
-  3    a check ran and found problems
+  3    done, but a check or a damaged recording has problems; they are named
   130  stopped by Ctrl-C, SIGTERM or SIGHUP
 
 Times are written with a unit: 16ps, -23.94ns, 5us, 60s. Channels count from 0.`;

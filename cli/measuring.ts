@@ -15,9 +15,11 @@ import {
   type NamedDelays,
   positiveTimeArgument,
 } from "./command.ts";
+import type { ExitCode } from "./exit-codes.ts";
 import type { Printer } from "./print.ts";
 import {
   assertFeasible,
+  judgeRecording,
   measureRecording,
   openRecordingSession,
   type RecordingSession,
@@ -75,6 +77,8 @@ export async function measureOne<Kind extends MeasurementSpec["kind"]>(
   readonly report: AnalysisReport;
   readonly spec: MeasurementSpec & { readonly kind: Kind };
   readonly result: MeasurementResult & { readonly kind: Kind };
+  /** Of a recording that could be read in part, or has a wrong header. */
+  readonly verdict: ExitCode | undefined;
 }> {
   const session = await openRecordingSession(path);
   const spec = specOf(wiringOf(session));
@@ -89,7 +93,7 @@ export async function measureOne<Kind extends MeasurementSpec["kind"]>(
   if (report.spansLoss) {
     printer.note(`${path}: ${lossSentence(report.lostTags, report.losses.length)}`);
   }
-  return { report, spec, result };
+  return { report, spec, result, verdict: judgeRecording(session.recording, report, printer) };
 }
 
 /** Which pairs a measurement compares; null when it compares none. */

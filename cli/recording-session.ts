@@ -2,12 +2,15 @@
 import { lastValueFrom, Observable, takeUntil } from "rxjs";
 import { LabError, messageOf } from "../hal/errors.ts";
 import { analyse } from "../hal/tags/analysis.ts";
+import type { LossInterval } from "../hal/tags/loss-interval.ts";
 import type { AnalysisReport, MeasurementSpec } from "../hal/tags/measurements.ts";
 import { openRecording, type Recording } from "../hal/tags/recording-source.ts";
 import { compileTagKernels } from "../hal/tags/tag-kernels.ts";
 import { TagMemory } from "../hal/tags/tag-memory.ts";
 import type { TagStream } from "../hal/tags/tag-stream.ts";
 import { formatPs } from "../hal/units.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { type Printer, printable } from "./print.ts";
 
 /** A recording with the memory its tags go through. */
 export interface RecordingSession {
@@ -98,3 +101,23 @@ const aborted = (signal: AbortSignal): Observable<void> =>
     signal.addEventListener("abort", emit, { once: true });
     return () => signal.removeEventListener("abort", emit);
   });
+
+/**
+ * Says on standard error, a sentence each, what is wrong with a recording that could be read all the same, and gives the
+ * exit code for it: figures of a part must not pass for figures of the whole.
+ */
+export function judgeRecording(
+  { path, head }: Recording,
+  read: { readonly losses: readonly LossInterval[]; readonly warnings?: readonly string[] },
+  printer: Printer,
+): ExitCode | undefined {
+  const problems = [...(read.warnings ?? head.warnings)];
+  if (problems.length === 0 && read.losses.some(({ cause }) => cause === "damaged-file")) {
+    problems.push("a part of it is damaged");
+  }
+  for (const problem of problems) {
+    const sentence = `bellwether: ${path}: ${problem}; what is there was used, check the original`;
+    printer.note(printable(sentence));
+  }
+  return problems.length === 0 ? undefined : exitCodes.problemsFound;
+}

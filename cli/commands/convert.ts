@@ -8,7 +8,13 @@ import { PtuWriter } from "../../hal/tags/formats/ptu-writer.ts";
 import { recordStream } from "../../hal/tags/recorder.ts";
 import { consumeBlocks } from "../block-consumer.ts";
 import type { CommandContext } from "../command.ts";
-import { openRecordingSession, type RecordingSession, replaySlots } from "../recording-session.ts";
+import type { ExitCode } from "../exit-codes.ts";
+import {
+  judgeRecording,
+  openRecordingSession,
+  type RecordingSession,
+  replaySlots,
+} from "../recording-session.ts";
 import { lossSentence } from "../wording.ts";
 
 const outputFormats = ["bwt", "csv", "ptu"] as const;
@@ -29,8 +35,7 @@ export function addConvertCommand(program: Command, context: CommandContext): vo
         if (format === undefined) {
           command.error(`error: ${out} does not say its format; add --to bwt, csv or ptu`);
         }
-        await convert({ path, out, format, hasJson: options.json === true }, context);
-        return undefined;
+        return await convert({ path, out, format, hasJson: options.json === true }, context);
       }),
     );
 }
@@ -50,7 +55,10 @@ interface Conversion {
   readonly hasJson: boolean;
 }
 
-async function convert(conversion: Conversion, context: CommandContext): Promise<void> {
+async function convert(
+  conversion: Conversion,
+  context: CommandContext,
+): Promise<ExitCode | undefined> {
   const { path, out, format, hasJson } = conversion;
   const session = await openRecordingSession(path);
   if (existsSync(out))
@@ -63,7 +71,8 @@ async function convert(conversion: Conversion, context: CommandContext): Promise
     if (error instanceof LabError) throw error;
     throw unwritable(out, error);
   }
-  const { tags, lostTags, losses } = await session.recording.facts();
+  const facts = await session.recording.facts();
+  const { tags, lostTags, losses } = facts;
   const { printer } = context;
   if (format !== "bwt" && losses.length > 0) {
     printer.note(
@@ -72,6 +81,7 @@ async function convert(conversion: Conversion, context: CommandContext): Promise
   }
   if (hasJson) printer.json({ from: path, to: out, format, tags, lostTags });
   else printer.line(`wrote ${tags} tags to ${out}`);
+  return judgeRecording(session.recording, facts, printer);
 }
 
 const unwritable = (path: string, cause: unknown): LabError =>

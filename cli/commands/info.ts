@@ -4,7 +4,7 @@ import type { Recording } from "../../hal/tags/recording-source.ts";
 import { formatPs } from "../../hal/units.ts";
 import type { CommandContext } from "../command.ts";
 import { type Printer, printable } from "../print.ts";
-import { openRecordingSession } from "../recording-session.ts";
+import { judgeRecording, openRecordingSession } from "../recording-session.ts";
 import { printLosses, rateText } from "../wording.ts";
 
 /** Adds `info FILE`: what a recording holds, found by reading all of it. */
@@ -20,7 +20,7 @@ export function addInfoCommand(program: Command, context: CommandContext): void 
         const facts = await recording.facts();
         if (options.json) context.printer.json(infoOf(recording, facts));
         else printInfo(context.printer, recording, facts);
-        return undefined;
+        return judgeRecording(recording, facts, context.printer);
       }),
     );
 }
@@ -50,7 +50,6 @@ function printInfo(printer: Printer, recording: Recording, facts: RecordingFacts
   if (typeof notes === "string" && notes !== "") printer.line(`notes: ${printable(notes)}`);
   printer.line(facts.sorted ? "in order of time" : "not in order of time; put in order on reading");
   printLosses(printer, facts);
-  for (const warning of facts.warnings) printer.line(`warning: ${printable(warning)}`);
 }
 
 /** Rate over the span of the tags, with its Poisson uncertainty. */

@@ -54,10 +54,10 @@ export function addDelay(measure: Command, context: CommandContext): void {
         const specOf = ({ number }: Wiring): DelaySpec => ({
           ...{ kind: "delay", start: number(start), stop: number(stop), rangePs },
         });
-        const { result } = await measureOne(path, specOf, context);
+        const { result, verdict } = await measureOne(path, specOf, context);
         const record = delayRecord(result, await peaksWithin(path, result, options, context));
         printDelay(context.printer, record, options);
-        return record.delayPs === null ? exitCodes.problemsFound : undefined;
+        return record.delayPs === null ? exitCodes.problemsFound : verdict;
       }),
     );
 }

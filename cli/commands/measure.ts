@@ -69,7 +69,7 @@ function addCorrelation(measure: Command, context: CommandContext): void {
           ...{ kind: "histogram", start: number(start), stop: number(stop) },
           ...{ binPs, rangePs, delaysPs: delays(delay) },
         });
-        const { result } = await measureOne(path, specOf, context);
+        const { result, verdict } = await measureOne(path, specOf, context);
         const { fromPs, counts } = result;
         const { printer } = context;
         if (options.json) {
@@ -84,7 +84,7 @@ function addCorrelation(measure: Command, context: CommandContext): void {
           printer.line(`${result.pairs} pairs, channel ${stop} minus channel ${start}`);
           for (const line of drawHistogram(drawn, printer)) printer.line(line);
         }
-        return undefined;
+        return verdict;
       }),
     );
 }
@@ -122,7 +122,7 @@ function addCoincidences(measure: Command, context: CommandContext): void {
           ...{ windowPs: options.window, delaysPs: delays(options.delay) },
           ...(options.spacing === undefined ? {} : { spacingPs: options.spacing }),
         });
-        const { report, spec, result } = await measureOne(path, specOf, context);
+        const { report, spec, result, verdict } = await measureOne(path, specOf, context);
         const record = {
           coincidences: result.coincidences,
           accidentals: result.accidentals.value,
@@ -155,7 +155,7 @@ function addCoincidences(measure: Command, context: CommandContext): void {
           printer.line(`window        ${formatPs(result.windowPs)}, full width`);
         }
         if (!options.json) printWarnings(printer, record.warnings);
-        return undefined;
+        return verdict;
       }),
     );
 }
@@ -164,7 +164,7 @@ function addRates(measure: Command, context: CommandContext): void {
   addMeasurement(measure, "rates", "tags and rate of each channel").action(
     (path: string, options: OutputOptions) =>
       context.run(async () => {
-        const { report, result } = await measureOne(
+        const { report, result, verdict } = await measureOne(
           path,
           (): RatesSpec => ({ kind: "rates" }),
           context,
@@ -191,7 +191,7 @@ function addRates(measure: Command, context: CommandContext): void {
             [0, 1],
           );
         }
-        return undefined;
+        return verdict;
       }),
   );
 }

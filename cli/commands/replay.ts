@@ -11,11 +11,13 @@ import {
   positiveNumberArgument,
   positiveTimeArgument,
 } from "../command.ts";
+import type { ExitCode } from "../exit-codes.ts";
 import { paceBlocks } from "../paced-blocks.ts";
 import { printable } from "../print.ts";
 import {
   assertFeasible,
   interrupted,
+  judgeRecording,
   observeReports,
   openRecordingSession,
   type RecordingSession,
@@ -55,8 +57,7 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
     .option("--json", "one JSON object a line; the last is the summary")
     .action((path: string, options: ReplayOptions) =>
       context.run(async () => {
-        await replay(await openRecordingSession(path), options, context);
-        return undefined;
+        return await replay(await openRecordingSession(path), options, context);
       }),
     );
 }
@@ -65,7 +66,7 @@ async function replay(
   session: RecordingSession,
   options: ReplayOptions,
   context: CommandContext,
-): Promise<void> {
+): Promise<ExitCode | undefined> {
   const { recording } = session;
   const { printer, signal } = context;
   const pair = await channelsToCorrelate(recording, options);
@@ -93,6 +94,7 @@ async function replay(
   if (!last?.isFinal) throw interrupted();
   if (options.json) printer.json(summaryEvent(recording, last));
   else printSummary(context, recording, last);
+  return judgeRecording(recording, last, printer);
 }
 
 /** Without a wish, one bin a column of the terminal. */

@@ -223,8 +223,9 @@ describe("bad input", () => {
       const path = copyOf(`count${count}.ptu`, (bytes) => {
         bytes.writeBigInt64LE(count, bytes.indexOf("TTResult_NumberOfRecords") + 40);
       });
-      const { exitCode, output } = await bellwether("info", path, "--json");
-      expect(exitCode).toBe(0);
+      const { exitCode, output, errors } = await bellwether("info", path, "--json");
+      expect(exitCode).toBe(3);
+      expect(errors).toContain(`${path}: the header says ${count} records`);
       expect(JSON.parse(output)).toMatchObject({ tags: 305_565 });
       expect(JSON.parse(output).warnings).toHaveLength(1);
     },
@@ -235,8 +236,12 @@ describe("bad input", () => {
     async () => {
       const path = copyOf("truncated.ptu", () => undefined);
       truncateSync(path, 1_000_001);
-      const { exitCode, output } = await bellwether("info", path, "--json");
-      expect(exitCode).toBe(0);
+      for (const command of [["info"], ["replay"], ["measure", "rates"]]) {
+        const read = await bellwether(...command, path);
+        expect(read.exitCode, command.join(" ")).toBe(3);
+        expect(read.errors).toContain(`bellwether: ${path}: the file is cut off`);
+      }
+      const { output } = await bellwether("info", path, "--json");
       const { tags, losses, warnings } = JSON.parse(output);
       expect(tags).toBeLessThan(305_565);
       expect(losses.length + warnings.length).toBeGreaterThan(0);
